@@ -1,0 +1,29 @@
+"""Linear probes: fitting them, using them, and scoring their predictions."""
+
+from captum_lca.probes.fit import fit_elastic_net
+from captum_lca.probes.linear_probe import FitReport, LinearProbe
+from captum_lca.probes.metrics import (
+    ClassificationScores,
+    ClassScore,
+    RegressionScores,
+    evaluate,
+    score_classes,
+    score_numbers,
+    word_identity,
+)
+from captum_lca.probes.standardisation import NeuronMoments, Standardisation
+
+__all__ = [
+    "ClassScore",
+    "ClassificationScores",
+    "FitReport",
+    "LinearProbe",
+    "NeuronMoments",
+    "RegressionScores",
+    "Standardisation",
+    "evaluate",
+    "fit_elastic_net",
+    "score_classes",
+    "score_numbers",
+    "word_identity",
+]

@@ -1,0 +1,236 @@
+"""The probe: a linear map from standardised activations to the classes of a property."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from captum_lca.neurons import NeuronLayout
+from captum_lca.probes.rows import Activations, as_source, blocks_of
+
+PROBE_FORMAT = "captum_lca.probe/1"
+_TENSORS = ("weight", "bias", "mean", "scale")
+
+
+@dataclass(frozen=True)
+class FitReport:
+    """How a probe was fitted, and how close to the minimum it is."""
+
+    loss: str
+    """``cross-entropy`` or ``squared error``."""
+    l1: float
+    """Strength of Σ|W|."""
+    l2: float
+    """Strength of ΣW²."""
+    rows: int
+    """Labelled rows that it was fitted on."""
+    class_rows: tuple[int, ...]
+    """Labelled rows of each class; empty for a regression."""
+    fitted_neurons: int
+    """Neurons that were allowed a weight."""
+    nonzeros: int
+    """Weights that are not zero, over all classes."""
+    objective: float
+    """Mean loss + penalty at the solution."""
+    optimality: float
+    """Largest entry of the smallest subgradient, in units of l1; 0 at the exact minimum."""
+    target: float
+    """Optimality that was asked for."""
+    iterations: int
+    """Steps of the solver."""
+    seconds: float
+    """Wall-clock time of the fit, reading the activations included."""
+    seed: int
+    """Seed of the solver's random choices."""
+
+    @property
+    def converged(self) -> bool:
+        """Whether the solver reached the optimality asked for."""
+        return self.optimality <= self.target
+
+
+class LinearProbe(nn.Module):
+    """logits = weight · (activations − mean) / scale + bias.
+
+    Args:
+        weight (Tensor): In units of standardised activations. Shape (classes, neurons); one row
+            for a regression.
+        bias (Tensor): Shape (classes,).
+        mean (Tensor): Mean activation per neuron. Shape (neurons,).
+        scale (Tensor): Standard deviation per neuron; positive. Shape (neurons,).
+        classes (sequence of str): Names of the classes; empty for a regression.
+        layout (NeuronLayout, optional): Where the neurons sit. Default: one layer.
+        report (FitReport, optional): How it was fitted. Default: None, for a probe made by hand.
+
+    Raises:
+        ValueError: Shapes that don't fit together, repeated class names, or a scale that is not
+            positive.
+
+    Examples::
+
+        >>> probe = fit_elastic_net(store, corpus.labels["upos"])
+        >>> probe(activations).shape          # logits of (5, 2688) activations
+        torch.Size([5, 17])
+        >>> probe.predict(activations)
+        ['DET', 'NOUN', 'VERB', 'ADV', 'PUNCT']
+        >>> probe.save("probe.safetensors")
+        >>> probe = LinearProbe.load("probe.safetensors")
+    """
+
+    weight: Tensor
+    bias: Tensor
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(
+        self,
+        weight: Tensor,
+        bias: Tensor,
+        mean: Tensor,
+        scale: Tensor,
+        *,
+        classes: Sequence[str],
+        layout: NeuronLayout | None = None,
+        report: FitReport | None = None,
+    ) -> None:
+        super().__init__()
+        self.classes = tuple(classes)
+        self.layout = layout or NeuronLayout.single(weight.shape[-1])
+        self.report = report
+        tensors = dict(zip(_TENSORS, (weight, bias, mean, scale), strict=True))
+        self._check(tensors)
+        for name, tensor in tensors.items():
+            self.register_buffer(name, tensor)
+
+    def _check(self, tensors: dict[str, Tensor]) -> None:
+        outputs, neurons = max(len(self.classes), 1), self.layout.size
+        expected = [(outputs, neurons), (outputs,), (neurons,), (neurons,)]
+        for (name, tensor), shape in zip(tensors.items(), expected, strict=True):
+            if tuple(tensor.shape) != shape:
+                raise ValueError(
+                    f"{name} of a probe of {len(self.classes)} classes and {neurons} neurons must "
+                    f"have shape {shape}; found {tuple(tensor.shape)}"
+                )
+        if len(self.classes) == 1 or len(set(self.classes)) != len(self.classes):
+            raise ValueError(f"a probe needs different classes; found {list(self.classes)}")
+        if not bool((tensors["scale"] > 0).all()):
+            raise ValueError("every neuron's scale must be positive")
+
+    @property
+    def is_regression(self) -> bool:
+        """Whether the probe predicts a number instead of a class."""
+        return not self.classes
+
+    def class_index(self, name: str) -> int:
+        """Row of ``weight`` that belongs to a class.
+
+        Raises:
+            ValueError: The probe has no such class.
+        """
+        if name not in self.classes:
+            raise ValueError(f"no class {name!r} in this probe; it has {list(self.classes)}")
+        return self.classes.index(name)
+
+    def forward(self, activations: Tensor) -> Tensor:
+        """Logits (for a regression, the predicted numbers).
+
+        Args:
+            activations (Tensor): Shape (..., neurons), floating point.
+
+        Returns:
+            Tensor: Shape (..., classes), in the probe's precision or better; (..., 1) for a
+            regression.
+        """
+        precise = activations.to(torch.promote_types(activations.dtype, self.weight.dtype))
+        standardised = (precise - self.mean) / self.scale
+        return nn.functional.linear(
+            standardised, self.weight.to(precise.dtype), self.bias.to(precise.dtype)
+        )
+
+    @torch.no_grad()
+    def logits(self, activations: Activations) -> Tensor:
+        """Logits of all rows of a matrix or a store, computed block by block.
+
+        Args:
+            activations (Tensor, ndarray or ActivationStore): Rows × neurons.
+
+        Returns:
+            Tensor: Shape (rows, classes), on the probe's device.
+
+        Raises:
+            ValueError: The neurons are not those of the probe.
+        """
+        source = as_source(activations)
+        if source.layout.size != self.layout.size:
+            raise ValueError(
+                f"the probe has {self.layout.size} neurons; found {source.layout.size}"
+            )
+        blocks = [self(block.to(self.weight.device)) for _, block in blocks_of(source)]
+        return torch.cat(blocks)
+
+    def predict(self, activations: Activations) -> list[str] | list[float]:
+        """The most likely class of each row, or the predicted number.
+
+        Args:
+            activations (Tensor, ndarray or ActivationStore): Rows × neurons.
+
+        Returns:
+            list: One class name per row; one float per row for a regression.
+        """
+        logits = self.logits(activations)
+        if self.is_regression:
+            return [float(value) for value in logits.flatten().tolist()]
+        return [self.classes[number] for number in logits.argmax(1).tolist()]
+
+    def save(self, path: str | Path) -> None:
+        """Write the probe as one safetensors file, with everything else in its metadata."""
+        metadata = {
+            "format": PROBE_FORMAT,
+            "classes": json.dumps(self.classes),
+            "layout": json.dumps(self.layout.to_json()),
+            "report": json.dumps(asdict(self.report) if self.report else None),
+        }
+        tensors = {name: getattr(self, name).contiguous().cpu() for name in _TENSORS}
+        aside = Path(path).with_name(f".{Path(path).name}.partial")
+        save_file(tensors, aside, metadata=metadata)
+        aside.replace(path)
+
+    @classmethod
+    def load(cls, path: str | Path) -> LinearProbe:
+        """Read a probe that :meth:`save` wrote.
+
+        Raises:
+            FileNotFoundError: There is no such file.
+            ValueError: The file is not such a probe, or is damaged.
+        """
+        try:
+            with safe_open(Path(path), framework="pt") as file:
+                metadata = file.metadata() or {}
+                if metadata.get("format") != PROBE_FORMAT:
+                    raise ValueError(
+                        f"{path}: not a probe of this version: found format "
+                        f"{metadata.get('format')!r}, expected {PROBE_FORMAT!r}"
+                    )
+                tensors = [file.get_tensor(name) for name in _TENSORS]
+        except SafetensorError as error:
+            raise ValueError(f"{path}: not a probe in safetensors format ({error})") from error
+        return cls(
+            *tensors,
+            classes=json.loads(metadata["classes"]),
+            layout=NeuronLayout.from_json(json.loads(metadata["layout"])),
+            report=_report_from_json(metadata["report"]),
+        )
+
+
+def _report_from_json(text: str) -> FitReport | None:
+    values = json.loads(text)
+    if values is None:
+        return None
+    return FitReport(**{**values, "class_rows": tuple(values["class_rows"])})
