@@ -1,4 +1,4 @@
-"""The vocabulary that every other module shares: which neurons there are, and an order over them."""
+"""The vocabulary that all modules share: which neurons there are, and an order over them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class NeuronLayout:
     after the last neuron of the first.
 
     Raises:
-        ValueError: No layer, a repeated layer name, a width below 1, or as many names as widths not.
+        ValueError: No layer, a repeated name, a width below 1, or not one width per name.
 
     Examples::
 
@@ -122,9 +122,11 @@ class NeuronLayout:
 
     def check(self, neurons: Tensor) -> None:
         """Raise ValueError unless every id is one of this layout's."""
-        if neurons.numel() and not (0 <= int(neurons.min()) and int(neurons.max()) < self.size):
-            wrong = neurons[(neurons < 0) | (neurons >= self.size)].flatten()[:5].tolist()
-            raise ValueError(f"neuron ids must be 0 to {self.size - 1}; found {wrong}")
+        wrong = neurons[(neurons < 0) | (neurons >= self.size)]
+        if wrong.numel():
+            raise ValueError(
+                f"neuron ids must be 0 to {self.size - 1}; found {wrong.flatten()[:5].tolist()}"
+            )
 
     def to_json(self) -> dict[str, Any]:
         """A dictionary of plain lists; :meth:`from_json` reads it back."""
@@ -214,7 +216,7 @@ class NeuronRanking:
         return count
 
     def layer_counts(self, count: int) -> pd.Series[int]:
-        """Of the ``count`` most salient neurons, how many sit in each layer (index: layer names)."""
+        """How many of the ``count`` most salient neurons sit in each layer; indexed by layer."""
         numbers = self.layout.layer_numbers(self.top(count))
         counts = torch.bincount(numbers, minlength=len(self.layout.layers))
         return pd.Series(counts.tolist(), index=list(self.layout.layers), name="neurons")
@@ -244,7 +246,7 @@ class NeuronRanking:
 
         The line marks what an equal spread over all neurons would give.
         """
-        from matplotlib import pyplot as plt
+        from matplotlib import pyplot as plt  # noqa: PLC0415  (slow to import, seldom needed)
 
         count = max(1, round(0.05 * len(self))) if count is None else count
         if ax is None:
@@ -316,9 +318,9 @@ def as_neuron_ids(neurons: Iterable[int] | Tensor, layout: NeuronLayout) -> Tens
         neurons if isinstance(neurons, Tensor | Sequence) else list(neurons), dtype=torch.long
     ).flatten()
     layout.check(ids)
-    if ids.unique().numel() != ids.numel():
-        values, counts = ids.unique(return_counts=True)
-        raise ValueError(f"neuron ids must differ; given twice: {values[counts > 1][:5].tolist()}")
+    counts = torch.bincount(ids, minlength=1)
+    if repeated := (counts > 1).nonzero().flatten().tolist():
+        raise ValueError(f"neuron ids must differ; given twice: {repeated[:5]}")
     return ids
 
 

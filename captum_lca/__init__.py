@@ -1,0 +1,1 @@
+"""Linguistic Correlation Analysis for Captum: the single neurons that carry a property."""

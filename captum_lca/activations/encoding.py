@@ -1,0 +1,268 @@
+"""From sentences to the model's windows, and from a word to the tokens it is read from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Span = tuple[int, int]
+"""Characters of a text, as (start, end)."""
+
+POOLINGS = ("first", "last", "mean")
+SENTENCE_POOLINGS = (*POOLINGS, "special")
+
+LONGEST_WINDOW = 1_000_000
+"""Tokenizers without a limit of their own report 10^30; nothing longer than this is a limit."""
+
+
+@dataclass(frozen=True)
+class Window:
+    """A run of tokens that goes through the model in one piece, and the rows read from it."""
+
+    token_ids: list[int]
+    """With the model's special tokens. Length (tokens,)."""
+    rows: NDArray[np.int64]
+    """Row each reading adds to, counted from the first row of the chunk. Shape (readings,)."""
+    positions: NDArray[np.int64]
+    """Token each reading takes, as a position in the window. Shape (readings,)."""
+    weights: NDArray[np.float32]
+    """Share of the reading in its row; a row's shares sum to 1. Shape (readings,)."""
+
+
+@dataclass(frozen=True)
+class EncodedChunk:
+    """Some sentences of a corpus, ready for the model."""
+
+    windows: list[Window]
+    """In the order of the text."""
+    rows: int
+    """Rows that the windows fill."""
+    missing: list[int]
+    """Units (words, or sentences) that the tokenizer turned into nothing: they have no row.
+    Counted from the first unit of the chunk."""
+
+
+@dataclass(frozen=True)
+class _Tokens:
+    """The tokens of one sentence without its special ones, each once."""
+
+    spans: NDArray[np.int64]
+    """Characters that the token covers. Shape (tokens, 2)."""
+    windows: NDArray[np.int64]
+    """Window in which the token is read. Shape (tokens,)."""
+    positions: NDArray[np.int64]
+    """Position in that window. Shape (tokens,)."""
+
+
+class SentenceEncoder:
+    """Turns sentences into windows of tokens and tells which token each row is read from.
+
+    The words of a sentence are joined by single spaces and tokenised as running text; a word's
+    tokens are those whose characters overlap the word's. A sentence longer than the window is read
+    in windows that overlap by half, each token once, from the window where it has most context on
+    its shorter side.
+
+    Args:
+        tokenizer: A fast tokenizer of transformers.
+        window: Most tokens that go through the model at once, special ones included; None: no
+            limit.
+        pooling: ``"first"``, ``"last"`` or ``"mean"`` of a unit's tokens; for sentences also
+            ``"special"``: the first special token.
+        unit: ``"word"``: one row per word; ``"sentence"``: one row per sentence.
+
+    Raises:
+        ValueError: The tokenizer is not a fast one, or the pooling is unknown for the unit.
+    """
+
+    def __init__(self, tokenizer: Any, window: int | None, pooling: str, unit: str) -> None:
+        if not getattr(tokenizer, "is_fast", False):
+            raise ValueError(
+                f"{type(tokenizer).__name__} is not a fast tokenizer: it can't say which "
+                f"characters a token covers; load one with AutoTokenizer(..., use_fast=True)"
+            )
+        poolings = {"word": POOLINGS, "sentence": SENTENCE_POOLINGS}
+        if unit not in poolings:
+            raise ValueError(f"unit must be 'word' or 'sentence'; found {unit!r}")
+        if pooling not in poolings[unit]:
+            raise ValueError(
+                f"pooling of a {unit} must be one of {poolings[unit]}; found {pooling!r}"
+            )
+        self.tokenizer = tokenizer
+        self.pooling = pooling
+        self.unit = unit
+        self.window = window
+        self._content = None if window is None else window - tokenizer.num_special_tokens_to_add()
+        if self._content is not None and self._content < 2:
+            raise ValueError(f"a window of {window} tokens leaves no room for words")
+
+    def encode(self, sentences: Sequence[Sequence[str]]) -> EncodedChunk:
+        """Windows and rows of these sentences.
+
+        Args:
+            sentences: Words of each sentence.
+        """
+        texts = [" ".join(words) for words in sentences]
+        windows_of = self._tokenised(texts)
+        windows: list[Window] = []
+        missing: list[int] = []
+        unit = row = 0
+        for words, text, raw in zip(sentences, texts, windows_of, strict=True):
+            spans = word_spans(words) if self.unit == "word" else [(0, len(text))]
+            readings = self._readings(raw, spans)
+            filled = [number for number, (at, _) in enumerate(readings) if len(at)]
+            missing += [unit + number for number in sorted(set(range(len(spans))) - set(filled))]
+            windows += _with_readings(raw, [readings[number] for number in filled], row)
+            unit += len(spans)
+            row += len(filled)
+        return EncodedChunk(windows, row, missing)
+
+    def _tokenised(self, texts: list[str]) -> list[list[Any]]:
+        """For every text its windows, as the tokenizer's own ``Encoding`` objects."""
+        if not texts:
+            return []
+        cut = {}
+        if self._content is not None:
+            cut = {
+                "truncation": True,
+                "max_length": self.window,
+                "stride": self._content // 2,
+                "return_overflowing_tokens": True,
+            }
+        side, self.tokenizer.truncation_side = self.tokenizer.truncation_side, "right"
+        try:
+            encoded = self.tokenizer(texts, add_special_tokens=True, verbose=False, **cut)
+        finally:
+            self.tokenizer.truncation_side = side
+        windows: list[list[Any]] = [[] for _ in texts]
+        sample_of = encoded.get("overflow_to_sample_mapping", range(len(texts)))
+        for encoding, sample in zip(encoded.encodings, sample_of, strict=True):
+            windows[sample].append(encoding)
+        return windows
+
+    def _readings(self, raw: list[Any], spans: list[Span]) -> list[tuple[Any, Any]]:
+        """For every unit the windows and positions of the tokens it is pooled from."""
+        if self.pooling == "special":
+            return [_first_special(raw)]
+        tokens = self._tokens(raw)
+        pick: Callable[[Any], Any] = {
+            "first": lambda own: own[:1],
+            "last": lambda own: own[-1:],
+            "mean": lambda own: own,
+        }[self.pooling]
+        picked = [pick(own) for own in tokens_of_spans(tokens.spans, spans)]
+        return [(tokens.windows[own], tokens.positions[own]) for own in picked]
+
+    def _tokens(self, raw: list[Any]) -> _Tokens:
+        parts = [_content_of(encoding) for encoding in raw]
+        step = 0 if self._content is None else self._content - self._content // 2
+        bounds = reading_bounds([len(positions) for positions, _ in parts], step)
+        spans, windows, positions = [], [], []
+        for number, ((at, covered), (start, stop)) in enumerate(zip(parts, bounds, strict=True)):
+            spans.append(covered[start:stop])
+            positions.append(at[start:stop])
+            windows.append(np.full(stop - start, number))
+        return _Tokens(np.concatenate(spans), np.concatenate(windows), np.concatenate(positions))
+
+
+def model_window(tokenizer: Any, config: Any) -> int | None:
+    """The most tokens that the model takes at once, special ones included; None: no limit known.
+
+    Models of the RoBERTa family count positions from behind their padding index: there the
+    tokenizer's limit is the right one, and the smaller of the two is taken.
+    """
+    limits = [
+        getattr(tokenizer, "model_max_length", None),
+        getattr(config, "max_position_embeddings", None),
+    ]
+    known = [int(limit) for limit in limits if limit is not None and 0 < limit < LONGEST_WINDOW]
+    return min(known, default=None)
+
+
+def word_spans(words: Sequence[str]) -> list[Span]:
+    """Characters of each word in the words joined by single spaces."""
+    spans = []
+    start = 0
+    for word in words:
+        spans.append((start, start + len(word)))
+        start += len(word) + 1
+    return spans
+
+
+def tokens_of_spans(tokens: NDArray[np.int64], spans: Sequence[Span]) -> list[NDArray[np.int64]]:
+    """For every span the numbers of the tokens that share a character with it.
+
+    Args:
+        tokens: Characters each token covers, in order of their starts. Shape (tokens, 2).
+        spans: Disjoint, in order.
+
+    Returns:
+        One array of token numbers per span; empty where no token touches the span.
+    """
+    if not len(spans):
+        return []
+    starts, ends = np.array(spans).T
+    first = np.searchsorted(ends, tokens[:, 0], side="right")
+    stop = np.searchsorted(starts, tokens[:, 1], side="left")
+    touched = np.maximum(stop - first, 0)  # a token of nothing but space touches no word
+    token_numbers = np.repeat(np.arange(len(tokens)), touched)
+    offsets = np.arange(touched.sum()) - np.repeat(np.cumsum(touched) - touched, touched)
+    span_numbers = np.repeat(first, touched) + offsets
+    order = np.argsort(span_numbers, kind="stable")
+    counts = np.bincount(span_numbers, minlength=len(spans))
+    return np.split(token_numbers[order], np.cumsum(counts)[:-1])
+
+
+def reading_bounds(lengths: Sequence[int], step: int) -> list[Span]:
+    """Which tokens of each overlapping window are read there, so that each is read once.
+
+    The boundary between two windows is the middle of their overlap.
+
+    Args:
+        lengths: Tokens of each window, special ones left out.
+        step: Tokens from the start of one window to the start of the next.
+
+    Returns:
+        For each window the (start, stop) of its tokens that are read in it.
+    """
+    bounds = []
+    start = 0
+    for number, length in enumerate(lengths):
+        is_last = number == len(lengths) - 1
+        stop = length if is_last else step + (length - step + 1) // 2
+        bounds.append((start, stop))
+        start = stop - step
+    return bounds
+
+
+def _content_of(encoding: Any) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Positions and character spans of the tokens that are not special."""
+    special = np.array(encoding.special_tokens_mask, dtype=bool)
+    positions = np.flatnonzero(~special)
+    return positions, np.array(encoding.offsets, dtype=np.int64).reshape(-1, 2)[positions]
+
+
+def _first_special(raw: list[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    special = np.flatnonzero(np.array(raw[0].special_tokens_mask)) if raw else np.array([], int)
+    if not len(special):
+        raise ValueError("pooling 'special' needs a tokenizer that adds special tokens; none found")
+    return np.zeros(1, dtype=np.int64), special[:1]
+
+
+def _with_readings(raw: list[Any], readings: list[tuple[Any, Any]], row: int) -> list[Window]:
+    """The windows of one sentence with what is read from each of them."""
+    if not readings:
+        return []
+    counts = np.array([len(at) for _, at in readings])
+    rows = np.repeat(np.arange(row, row + len(readings)), counts)
+    weights = np.repeat(1 / counts, counts).astype(np.float32)
+    windows = np.concatenate([number for number, _ in readings])
+    positions = np.concatenate([at for _, at in readings])
+    return [
+        Window(encoding.ids, rows[mine], positions[mine], weights[mine])
+        for number, encoding in enumerate(raw)
+        if (mine := windows == number).any()
+    ]

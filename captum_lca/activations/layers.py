@@ -1,0 +1,325 @@
+"""Which tensors of a model count as its layers, and evaluating them with Captum's hooks."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, fields, is_dataclass
+from fnmatch import fnmatchcase
+from typing import Any, Literal
+
+from captum._utils.gradient import _forward_layer_eval
+from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
+
+INPUT_MARK = "[input]"
+CALL_MARK = "@"
+
+
+@dataclass(frozen=True)
+class ModelLayer:
+    """One tensor that a model computes on its way: what a module returns, or what it receives.
+
+    A module may return a tuple, a dictionary or a dataclass that also holds None or a cache: the
+    first floating-point tensor in it is the layer.
+    """
+
+    name: str
+    """Unique within a model; :func:`resolve_layers` finds the same layer again by it."""
+    module: nn.Module
+    """The module that computes or receives the tensor."""
+    side: Literal["output", "input"] = "output"
+    """Whether the layer is what the module returns or what it receives."""
+    call: int | None = None
+    """Which call, for a module that runs several times in one forward pass (ALBERT's blocks do).
+    None: the module's only call."""
+
+
+def resolve_layers(model: nn.Module, layers: object = "hidden") -> tuple[ModelLayer, ...]:
+    """The layers meant by a shortcut, by names or by modules.
+
+    Args:
+        model: The model that holds them.
+        layers: ``"hidden"``: what the first block receives (named ``embeddings``) and what every
+            block returns; ``"mlp"``: the MLP neurons inside the blocks, that is, the input of each
+            block's down-projection. Or a name as in ``model.named_modules()``, with ``*`` and ``?``
+            as wildcards, with ``[input]`` behind it for what the module receives, with ``@2``
+            behind it for the module's third call; or a module; or a sequence of any of these.
+
+    Returns:
+        The layers in the order given, without repetitions.
+
+    Raises:
+        ValueError: A name or module is not in the model, or the model has no blocks to find.
+    """
+    specs = layers if isinstance(layers, Sequence) and not isinstance(layers, str) else [layers]
+    found: dict[str, ModelLayer] = {}
+    for spec in specs:
+        for layer in _resolve_one(model, spec):
+            found.setdefault(layer.name, layer)
+    if not found:
+        raise ValueError("no layers given; name at least one")
+    return tuple(found.values())
+
+
+def _resolve_one(model: nn.Module, spec: object) -> list[ModelLayer]:
+    if isinstance(spec, ModelLayer):
+        return [spec]
+    if isinstance(spec, nn.Module):
+        return [ModelLayer(_name_of(model, spec), spec)]
+    if spec == "hidden":
+        return _hidden_layers(model)
+    if spec == "mlp":
+        return _mlp_layers(model)
+    if spec == "embeddings":
+        return _hidden_layers(model)[:1]
+    if isinstance(spec, str):
+        return _named_layers(model, spec)
+    raise ValueError(
+        f"a layer is a name, a module or a ModelLayer; found {type(spec).__name__}: {spec!r}"
+    )
+
+
+def _name_of(model: nn.Module, module: nn.Module) -> str:
+    for name, candidate in model.named_modules():
+        if candidate is module:
+            return name or type(module).__name__
+    raise ValueError(
+        f"the layer {type(module).__name__} is not a module of {type(model).__name__}; "
+        f"take it from the model that is run"
+    )
+
+
+def _named_layers(model: nn.Module, pattern: str) -> list[ModelLayer]:
+    bare, is_input = pattern.removesuffix(INPUT_MARK), pattern.endswith(INPUT_MARK)
+    bare, _, call = bare.partition(CALL_MARK)
+    matches = [
+        (name, module)
+        for name, module in model.named_modules()
+        if name and (name == bare or fnmatchcase(name, bare))
+    ]
+    if not matches or (call and not call.isdecimal()):
+        blocks = _blocks(model)
+        raise ValueError(
+            f"no layer {pattern!r} in {type(model).__name__}; its blocks are "
+            f"{blocks[0][0]} to {blocks[-1][0]}; shortcuts: hidden, embeddings, mlp"
+        )
+    ending = (CALL_MARK + call if call else "") + (INPUT_MARK if is_input else "")
+    number = int(call) if call else None
+    return [
+        ModelLayer(name + ending, module, "input" if is_input else "output", number)
+        for name, module in matches
+    ]
+
+
+def _hidden_layers(model: nn.Module) -> list[ModelLayer]:
+    blocks = _block_calls(model)
+    first = blocks[0]
+    return [ModelLayer("embeddings", first.module, "input", first.call), *blocks]
+
+
+def _block_calls(model: nn.Module) -> list[ModelLayer]:
+    """Every block once per call: models that share weights run one block several times in a row."""
+    blocks = _blocks(model)
+    expected = getattr(getattr(model, "config", None), "num_hidden_layers", None) or len(blocks)
+    calls = expected // len(blocks) if expected % len(blocks) == 0 else 1
+    if calls == 1:
+        return [ModelLayer(name, block) for name, block in blocks]
+    return [
+        ModelLayer(f"{name}{CALL_MARK}{call}", block, call=call)
+        for name, block in blocks
+        for call in range(calls)
+    ]
+
+
+def _blocks(model: nn.Module) -> list[tuple[str, nn.Module]]:
+    """Names and modules of the model's blocks: of its outermost module lists, the heaviest one."""
+    lists = {n: m for n, m in model.named_modules() if isinstance(m, nn.ModuleList) and len(m)}
+    outermost = [n for n in lists if not any(n.startswith(f"{other}.") for other in lists)]
+    if not outermost:
+        raise ValueError(
+            f"{type(model).__name__} has no list of blocks to take layers from; "
+            f"name its layers or pass its modules"
+        )
+    heaviest = max(outermost, key=lambda n: sum(p.numel() for p in lists[n].parameters()))
+    return [(f"{heaviest}.{number}", block) for number, block in enumerate(lists[heaviest])]
+
+
+def _mlp_layers(model: nn.Module) -> list[ModelLayer]:
+    layers = []
+    for block in _block_calls(model):
+        name, module = _down_projection(model, block)
+        mark = "" if block.call is None else f"{CALL_MARK}{block.call}"
+        layers.append(ModelLayer(f"{name}{mark}{INPUT_MARK}", module, "input", block.call))
+    return layers
+
+
+def _down_projection(model: nn.Module, block: ModelLayer) -> tuple[str, nn.Module]:
+    """The block's projection from its widest hidden representation back to the model's width."""
+    hidden_size = getattr(getattr(model, "config", None), "hidden_size", None)
+    shapes = {
+        name: shape
+        for name, module in block.module.named_modules()
+        if (shape := _projection_shape(module)) and shape[1] == hidden_size
+    }
+    widest = max((shape[0] for shape in shapes.values()), default=0)
+    candidates = [name for name, shape in shapes.items() if shape[0] == widest]
+    if len(candidates) != 1 or widest <= (hidden_size or 0):
+        raise ValueError(
+            f"can't tell which projection of {block.name} reads the MLP neurons "
+            f"(candidates: {candidates}); name it yourself, as in 'NAME{INPUT_MARK}'"
+        )
+    path = f"{block.name.partition(CALL_MARK)[0]}.{candidates[0]}"
+    return path, model.get_submodule(path)
+
+
+def _projection_shape(module: nn.Module) -> tuple[int, int] | None:
+    """(inputs, outputs) of a linear map; transformers' Conv1D stores its weight transposed."""
+    if isinstance(module, nn.Linear):
+        return module.in_features, module.out_features
+    if type(module).__name__ == "Conv1D" and isinstance(weight := module.weight, Tensor):
+        return weight.shape[0], weight.shape[1]
+    return None
+
+
+def evaluate_layers(
+    forward_func: Callable[..., Any],
+    inputs: Tensor | tuple[Tensor, ...],
+    layers: Sequence[ModelLayer],
+    *,
+    additional_forward_args: object = None,
+    device_ids: list[int] | None = None,
+    grad_enabled: bool = False,
+    stop_early: bool = False,
+) -> list[Tensor]:
+    """The layers' tensors for one batch, through Captum's ``_forward_layer_eval``.
+
+    Args:
+        forward_func: The model, or a function that runs it.
+        inputs: As the forward function takes them.
+        layers: From :func:`resolve_layers`.
+        additional_forward_args: As in Captum.
+        device_ids: As in Captum, for DataParallel models.
+        grad_enabled: Whether gradients flow from the tensors to the inputs.
+        stop_early: End the forward pass once all layers have been seen.
+
+    Returns:
+        One tensor per layer, in the order given.
+
+    Raises:
+        ValueError: A layer did not run, ran more often than it says, or holds no tensor.
+    """
+    with tapped(layers, stop_early) as taps:
+
+        def forward(*args: Any) -> Any:
+            try:
+                output = forward_func(*args)
+            except _AllLayersSeen as seen:
+                output = seen.tensor
+            check_all_seen(layers, taps)
+            return output
+
+        evaluated = _forward_layer_eval(
+            forward,
+            inputs,
+            taps,
+            additional_forward_args,
+            device_ids=device_ids or getattr(forward_func, "device_ids", None),
+            grad_enabled=grad_enabled,
+        )
+    return [tensors[0] for tensors in evaluated]
+
+
+class Tap(nn.Module):
+    """An identity module that is called with one layer's tensor, for others to hook.
+
+    Captum's hook clones every element that a module returns, and so fails where one is None or a
+    cache. A tap receives and returns a single tensor.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[Tensor] = []
+
+    def forward(self, tensor: Tensor) -> Tensor:
+        """The tensor itself. Any shape."""
+        self.seen.append(tensor)
+        return tensor
+
+
+@contextmanager
+def tapped(layers: Sequence[ModelLayer], stop_early: bool = False) -> Iterator[list[Tap]]:
+    """Within the context, running the model calls one tap per layer; for one forward pass."""
+    taps = [Tap() for _ in layers]
+
+    def after_tap(tensor: Tensor) -> None:
+        if stop_early and all(tap.seen for tap in taps):
+            raise _AllLayersSeen(tensor)
+
+    handles = [_attach(layer, tap, after_tap) for layer, tap in zip(layers, taps, strict=True)]
+    try:
+        yield taps
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+class _AllLayersSeen(Exception):
+    """Ends a forward pass once every layer that was asked for has been computed."""
+
+    def __init__(self, tensor: Tensor) -> None:
+        self.tensor = tensor
+
+
+def _attach(layer: ModelLayer, tap: Tap, after_tap: Callable[[Tensor], None]) -> RemovableHandle:
+    calls: Counter[object] = Counter()  # by device: DataParallel runs a module once on each
+
+    def observe(value: object) -> None:
+        tensor = _first_tensor(value)
+        if tensor is None:
+            raise ValueError(
+                f"layer {layer.name!r} has no floating-point tensor as its {layer.side} "
+                f"(found {type(value).__name__}); choose a module inside or around it"
+            )
+        call = calls[tensor.device]
+        calls[tensor.device] += 1
+        if layer.call is None and call > 0:
+            raise ValueError(
+                f"layer {layer.name!r} runs more than once in a forward pass; "
+                f"say which call is meant, as in '{layer.name}{CALL_MARK}0'"
+            )
+        if call == (layer.call or 0):
+            tap(tensor)
+            after_tap(tensor)
+
+    if layer.side == "input":
+        return layer.module.register_forward_pre_hook(
+            lambda module, args, kwargs: observe((args, kwargs)), with_kwargs=True
+        )
+    return layer.module.register_forward_hook(lambda module, args, output: observe(output))
+
+
+def _first_tensor(value: object) -> Tensor | None:
+    """The first floating-point tensor in a tensor, sequence, mapping or dataclass."""
+    if isinstance(value, Tensor):
+        return value if value.is_floating_point() else None
+    if isinstance(value, Mapping):
+        parts: Sequence[object] = list(value.values())
+    elif isinstance(value, Sequence) and not isinstance(value, str):
+        parts = value
+    elif is_dataclass(value):
+        parts = [getattr(value, field.name) for field in fields(value)]
+    else:
+        return None
+    return next((t for part in parts if (t := _first_tensor(part)) is not None), None)
+
+
+def check_all_seen(layers: Sequence[ModelLayer], taps: Sequence[Tap]) -> None:
+    """Raise ValueError with the names of the layers whose tap was never called."""
+    silent = [layer.name for layer, tap in zip(layers, taps, strict=True) if not tap.seen]
+    if silent:
+        raise ValueError(
+            f"these layers never ran in the forward pass: {', '.join(silent)}; "
+            f"choose modules that the model calls for this input"
+        )

@@ -1,0 +1,412 @@
+"""The words × neurons matrix, in memory or in a folder of memory-mapped shards."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from captum_lca.corpora import Corpus
+from captum_lca.neurons import NeuronLayout
+
+STORE_FORMAT = "captum_lca.activations/1"
+INDEX_FILE = "index.json"
+CORPUS_FILE = "corpus.json"
+TENSOR_NAME = "activations"
+SHARD_NAME = re.compile(r"shard-\d{5}\.safetensors")
+DTYPES = {"float16": torch.float16, "float32": torch.float32}
+
+T = TypeVar("T")
+
+logger = logging.getLogger(__name__)
+
+
+class StoreError(ValueError):
+    """A store on disk that can't be read: no store, incomplete, truncated or changed."""
+
+
+@dataclass(frozen=True)
+class ShardEntry:
+    """One file of a store, as the index lists it."""
+
+    file: str
+    rows: int
+    bytes: int
+    sha256: str
+
+
+@dataclass
+class StoreIndex:
+    """What ``index.json`` holds."""
+
+    layout: NeuronLayout
+    dtype: str
+    """``float16`` or ``float32``."""
+    units: int
+    """Units of the corpus (words, or sentences) that the store was made for."""
+    settings: dict[str, Any]
+    """What decides the content: fingerprints of model and corpus, unit, pooling, window."""
+    missing: list[int] = field(default_factory=list)
+    """Units that have no row, because the tokenizer turned them into nothing."""
+    shards: list[ShardEntry] = field(default_factory=list)
+    corpus_sha256: str | None = None
+    """Checksum of ``corpus.json``; None if the store carries no corpus."""
+    complete: bool = False
+
+    def write(self, folder: Path) -> None:
+        """Write ``index.json``, aside and renamed."""
+        content = {"format": STORE_FORMAT, **asdict(self), "layout": self.layout.to_json()}
+        _write_aside(folder / INDEX_FILE, json.dumps(content, indent=1).encode())
+
+    @classmethod
+    def read(cls, folder: Path) -> StoreIndex:
+        """Read ``index.json``.
+
+        Raises:
+            StoreError: There is none, or it is not one of this version.
+        """
+        path = folder / INDEX_FILE
+        if not path.is_file():
+            raise StoreError(f"{folder}: not a store of activations: it has no {INDEX_FILE}")
+        try:
+            content = json.loads(path.read_text("utf-8"))
+            found = content.pop("format", None)
+            if found != STORE_FORMAT:
+                raise StoreError(f"{path}: found format {found!r}, expected {STORE_FORMAT!r}")
+            content["layout"] = NeuronLayout.from_json(content["layout"])
+            content["shards"] = [ShardEntry(**entry) for entry in content["shards"]]
+            index = cls(**content)
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            if isinstance(error, StoreError):
+                raise
+            raise StoreError(f"{path}: not a readable index ({error!r})") from error
+        index.check(path)
+        return index
+
+    def check(self, path: Path) -> None:
+        """Raise StoreError if the index names files that no store has, or an unknown dtype."""
+        for entry in self.shards:
+            if not SHARD_NAME.fullmatch(entry.file):
+                raise StoreError(f"{path}: {entry.file!r} is no name of a shard")
+        if self.dtype not in DTYPES:
+            raise StoreError(f"{path}: dtype must be one of {list(DTYPES)}; found {self.dtype!r}")
+
+
+class _MemoryShard:
+    """Rows held in memory."""
+
+    def __init__(self, rows: Tensor) -> None:
+        self.tensor = rows
+        self.rows = len(rows)
+
+    def read(self, start: int, stop: int) -> Tensor:
+        return self.tensor[start:stop]
+
+
+class _FileShard:
+    """Rows in a safetensors file, read on demand."""
+
+    def __init__(self, folder: Path, entry: ShardEntry) -> None:
+        self.path = folder / entry.file
+        self.rows = entry.rows
+
+    def read(self, start: int, stop: int) -> Tensor:
+        with safe_open(self.path, framework="pt") as file:
+            rows: Tensor = file.get_slice(TENSOR_NAME)[start:stop]
+        return rows
+
+
+class ActivationStore:
+    """Activations of a corpus: one row per word (or sentence), neurons in layout order.
+
+    Made by :func:`~captum_lca.extract`, opened with :meth:`open`, or put around a matrix with
+    :meth:`from_tensor`. Rows are read in blocks; nothing is loaded until it is asked for.
+
+    Examples::
+
+        >>> store = ActivationStore.open("runs/minilm")
+        >>> store.rows, store.layout.size
+        (25094, 2688)
+        >>> store.read(0, 100).shape                   # float16, as stored
+        torch.Size([100, 2688])
+        >>> probe = fit_elastic_net(store, store.corpus.labels["upos"])
+    """
+
+    def __init__(
+        self,
+        shards: Sequence[_MemoryShard | _FileShard],
+        index: StoreIndex,
+        corpus: Corpus | None = None,
+        folder: Path | None = None,
+    ) -> None:
+        self._shards = list(shards)
+        self._index = index
+        self.folder = folder
+        """Where the store is on disk; None for one in memory."""
+        self.corpus = corpus
+        """The sentences and labels it was made from, if it carries them."""
+
+    @classmethod
+    def open(cls, folder: str | Path, verify: bool = True) -> ActivationStore:
+        """Open a store on disk.
+
+        Args:
+            folder: The folder that :func:`~captum_lca.extract` wrote.
+            verify: Compare every file with its checksum first (about a second per gigabyte).
+
+        Raises:
+            StoreError: No store, incomplete, truncated, or changed since it was written.
+        """
+        folder = Path(folder)
+        index = StoreIndex.read(folder)
+        if not index.complete:
+            raise StoreError(
+                f"{folder}: the store is incomplete: extraction stopped after {len(index.shards)} "
+                f"shards; extract it again"
+            )
+        for entry in index.shards:
+            _check_shard(folder, entry, verify)
+        corpus = None
+        if index.corpus_sha256 is not None:
+            _check_corpus(folder / CORPUS_FILE, index.corpus_sha256)
+            corpus = Corpus.load(folder / CORPUS_FILE)
+        shards = [_FileShard(folder, entry) for entry in index.shards]
+        return cls(shards, index, corpus, folder)
+
+    @classmethod
+    def from_tensor(
+        cls, activations: Tensor | NDArray[Any], layout: NeuronLayout | None = None
+    ) -> ActivationStore:
+        """A store around a matrix in memory, without a copy.
+
+        Args:
+            activations: Shape (words, neurons), floating point.
+            layout: Where the neurons sit; None: one layer, named ``layer``.
+
+        Raises:
+            ValueError: Not a floating-point matrix, or not as wide as the layout.
+        """
+        matrix = torch.as_tensor(activations)
+        if matrix.dim() != 2 or not matrix.is_floating_point():
+            raise ValueError(
+                f"activations must be a floating-point matrix of words × neurons; "
+                f"found {matrix.dtype} of shape {tuple(matrix.shape)}"
+            )
+        layout = layout or NeuronLayout.single(matrix.shape[1])
+        if layout.size != matrix.shape[1]:
+            raise ValueError(
+                f"the layout has {layout.size} neurons, the activations {matrix.shape[1]} columns"
+            )
+        index = StoreIndex(layout, str(matrix.dtype).removeprefix("torch."), len(matrix), {})
+        return cls([_MemoryShard(matrix)], index)
+
+    @property
+    def layout(self) -> NeuronLayout:
+        """Where the neurons sit."""
+        return self._index.layout
+
+    @property
+    def rows(self) -> int:
+        """Number of rows: words of the corpus, less those that have none."""
+        return sum(shard.rows for shard in self._shards)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """As stored."""
+        dtype: torch.dtype = getattr(torch, self._index.dtype)
+        return dtype
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What decided the content: fingerprints of model and corpus, unit, pooling, window."""
+        return self._index.settings
+
+    @property
+    def missing(self) -> list[int]:
+        """Words (or sentences) without a row, because the tokenizer turned them into nothing."""
+        return self._index.missing
+
+    def __len__(self) -> int:
+        return self.rows
+
+    def __repr__(self) -> str:
+        where = self.folder or "memory"
+        return f"ActivationStore({self.rows} rows × {self.layout.size} neurons, {where})"
+
+    def read(self, start: int, stop: int) -> Tensor:
+        """Rows ``start`` to ``stop``, as stored. Shape (stop − start, neurons)."""
+        parts = []
+        offset = 0
+        for shard in self._shards:
+            low, high = max(start - offset, 0), min(stop - offset, shard.rows)
+            if low < high:
+                parts.append(shard.read(low, high))
+            offset += shard.rows
+        if not parts:
+            return torch.empty(0, self.layout.size, dtype=self.dtype)
+        return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+    def blocks(self, rows: int = 4096) -> Iterator[tuple[int, Tensor]]:
+        """All rows in order, in blocks: (number of the first row, block as stored)."""
+        for start in range(0, self.rows, rows):
+            yield start, self.read(start, min(start + rows, self.rows))
+
+    def tensor(self) -> Tensor:
+        """All rows in memory, as stored. Shape (rows, neurons)."""
+        return self.read(0, self.rows)
+
+    def align(self, labels: Sequence[T]) -> list[T]:
+        """Of labels for all words of the corpus (or all rows), those of this store's rows.
+
+        Raises:
+            ValueError: There are as many labels neither as words nor as rows.
+        """
+        if len(labels) == self.rows:
+            return list(labels)
+        if len(labels) != self._index.units:
+            raise ValueError(
+                f"labels and activations are misaligned: {len(labels)} labels for {self.rows} rows "
+                f"({self._index.units} in the corpus)"
+            )
+        gone = set(self.missing)
+        return [label for number, label in enumerate(labels) if number not in gone]
+
+
+def as_store(activations: ActivationStore | Tensor | NDArray[Any]) -> ActivationStore:
+    """What was given, if it is a store; else a store around it."""
+    if isinstance(activations, ActivationStore):
+        return activations
+    return ActivationStore.from_tensor(activations)
+
+
+class MemoryWriter:
+    """Collects the rows of an extraction in memory."""
+
+    def __init__(self, index: StoreIndex) -> None:
+        self.index = index
+        self._parts: list[Tensor] = []
+
+    def append(self, rows: Tensor) -> None:
+        """Add rows. Shape (rows, neurons)."""
+        self._parts.append(rows)
+
+    def convert(self, dtype: torch.dtype) -> None:
+        """Hold everything, what is there and what comes, in another dtype."""
+        self._parts = [part.to(dtype) for part in self._parts]
+
+    def finish(self, corpus: Corpus) -> ActivationStore:
+        """The store."""
+        return ActivationStore([_MemoryShard(part) for part in self._parts], self.index, corpus)
+
+
+class FolderWriter:
+    """Writes the rows of an extraction as shards of a folder; the index says complete last."""
+
+    def __init__(self, index: StoreIndex, folder: Path) -> None:
+        self.index = index
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        for stale in folder.iterdir():
+            if SHARD_NAME.fullmatch(stale.name) or stale.name in (INDEX_FILE, CORPUS_FILE):
+                stale.unlink()
+        index.write(folder)
+
+    def append(self, rows: Tensor) -> None:
+        """Write rows as the next shard. Shape (rows, neurons)."""
+        self._write(len(self.index.shards), rows)
+        self.index.write(self.folder)
+
+    def _write(self, number: int, rows: Tensor) -> None:
+        path = self.folder / f"shard-{number:05d}.safetensors"
+        aside = path.with_suffix(".part")
+        save_file({TENSOR_NAME: rows.contiguous()}, aside)
+        entry = ShardEntry(path.name, len(rows), aside.stat().st_size, _sha256(aside))
+        aside.replace(path)
+        self.index.shards[number : number + 1] = [entry]
+
+    def convert(self, dtype: torch.dtype) -> None:
+        """Rewrite the shards that are there in another dtype."""
+        for number, entry in enumerate(self.index.shards):
+            self._write(number, _FileShard(self.folder, entry).read(0, entry.rows).to(dtype))
+
+    def finish(self, corpus: Corpus) -> ActivationStore:
+        """Write the corpus beside the shards, mark the store complete, and open it."""
+        corpus.save(self.folder / CORPUS_FILE)
+        self.index.corpus_sha256 = _sha256(self.folder / CORPUS_FILE)
+        self.index.complete = True
+        self.index.write(self.folder)
+        return ActivationStore.open(self.folder, verify=False)
+
+
+def finished_store(folder: Path, wanted: StoreIndex) -> ActivationStore | None:
+    """The store in a folder if it is complete and just what is wanted; None if there is none.
+
+    Raises:
+        StoreError: The folder holds the store of another model, corpus or setting.
+    """
+    if not (folder / INDEX_FILE).exists():
+        return None
+    found = StoreIndex.read(folder)
+    differing = {key for key, value in wanted.settings.items() if found.settings.get(key) != value}
+    if found.layout != wanted.layout:
+        differing.add("layers")
+    if differing:
+        raise StoreError(
+            f"{folder} holds a store with other settings ({', '.join(sorted(differing))} differ); "
+            f"choose another folder or delete it"
+        )
+    if not found.complete:
+        return None
+    logger.info("%s: complete already, nothing to extract", folder)
+    return ActivationStore.open(folder)
+
+
+def _check_shard(folder: Path, entry: ShardEntry, verify: bool) -> None:
+    path = folder / entry.file
+    if not path.is_file():
+        raise StoreError(f"{path}: this shard is missing; extract the store again")
+    if path.stat().st_size != entry.bytes:
+        raise StoreError(
+            f"{path}: truncated or changed: {path.stat().st_size} bytes, expected {entry.bytes}"
+        )
+    if verify and _sha256(path) != entry.sha256:
+        raise StoreError(f"{path}: changed since it was written: its checksum differs")
+
+
+def _check_corpus(path: Path, sha256: str) -> None:
+    if not path.is_file() or _sha256(path) != sha256:
+        raise StoreError(f"{path}: missing, or changed since it was written")
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _write_aside(path: Path, content: bytes) -> None:
+    aside = path.with_suffix(".part")
+    aside.write_bytes(content)
+    aside.replace(path)
+
+
+def fingerprint_model(model: torch.nn.Module) -> str:
+    """SHA-256 over names, shapes and a sample of the values of a model's parameters."""
+    digest = hashlib.sha256()
+    for name, parameter in model.state_dict().items():
+        values = parameter.detach().flatten()
+        sample = values[:: max(1, len(values) // 1024)].float().cpu().numpy()
+        digest.update(f"{name} {tuple(parameter.shape)}".encode())
+        digest.update(np.ascontiguousarray(sample).tobytes())
+    return digest.hexdigest()

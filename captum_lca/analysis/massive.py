@@ -1,0 +1,72 @@
+"""Massive activations: the few neurons whose values are thousands of times those of the others."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+import torch
+from torch import Tensor
+
+from captum_lca.activations import ActivationStore, as_store
+from captum_lca.neurons import NeuronLayout
+
+LEAST_VALUE = 100.0
+LEAST_RATIO = 1000.0
+SAMPLE_ROWS = 2048
+"""Rows from which a layer's typical activation is taken."""
+
+
+@dataclass(frozen=True)
+class MassiveActivations:
+    """Neurons with massive activations.
+
+    They come near the limit of float16, dominate means, and decide any ablation that hits one.
+
+    Source: Sun et al., "Massive Activations in Large Language Models" (2024): a magnitude above 100
+    and above 1,000 times the median magnitude of its layer.
+    """
+
+    neurons: Tensor
+    """Global ids, largest activation first. Shape (count,)."""
+    largest: Tensor
+    """Largest magnitude of each of them. Shape (count,)."""
+    median: Tensor
+    """Median magnitude of the layer of each. Shape (count,)."""
+    layout: NeuronLayout
+    """Where the neurons sit."""
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row per neuron: ``neuron``, ``layer``, ``index``, ``largest``, ``layer_median``."""
+        places = [self.layout.locate(neuron) for neuron in self.neurons.tolist()]
+        return pd.DataFrame(
+            {
+                "neuron": self.neurons.tolist(),
+                "layer": [layer for layer, _ in places],
+                "index": [index for _, index in places],
+                "largest": self.largest.tolist(),
+                "layer_median": self.median.tolist(),
+            }
+        )
+
+
+def massive_activations(activations: ActivationStore | Tensor) -> MassiveActivations:
+    """Find the neurons with massive activations.
+
+    Args:
+        activations: Rows × neurons.
+
+    Returns:
+        The neurons, none in most encoders and a few in most decoders.
+    """
+    store = as_store(activations)
+    largest = torch.zeros(store.layout.size)
+    for _, block in store.blocks():
+        largest = largest.maximum(block.abs().amax(0).float())
+    sample = store.read(0, min(SAMPLE_ROWS, store.rows)).float().abs()
+    medians = [sample[:, store.layout.slice(name)].median() for name in store.layout.layers]
+    median = torch.stack(medians)[store.layout.layer_numbers(torch.arange(store.layout.size))]
+    massive = (largest > LEAST_VALUE) & (largest > LEAST_RATIO * median)
+    ids = massive.nonzero().flatten()
+    ids = ids[largest[ids].argsort(descending=True)]
+    return MassiveActivations(ids, largest[ids], median[ids], store.layout)

@@ -1,0 +1,74 @@
+"""Scores of many probes that share their standardisation, in one pass over the activations."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from captum_lca.probes.labels import Labels, encode_labels
+from captum_lca.probes.linear_probe import LinearProbe
+from captum_lca.probes.metrics import check_unseen, class_names
+from captum_lca.probes.rows import Activations, aligned_labels, as_source, blocks_of
+
+NO_CLASS = -1
+
+
+@torch.no_grad()
+def score_together(
+    probes: Sequence[LinearProbe], activations: Activations, labels: Labels
+) -> list[float]:
+    """Accuracy of each probe, or R² of each regression.
+
+    Args:
+        probes (sequence of LinearProbe): With the same classes, mean and scale.
+        activations (Tensor, ndarray or ActivationStore): Rows × neurons.
+        labels (sequence or Tensor): One per row. Those unseen in training count as errors.
+
+    Returns:
+        list of float: One score per probe.
+
+    Raises:
+        ValueError: Misaligned labels, or none at all.
+    """
+    first = probes[0]
+    source = as_source(activations)
+    rows, gold = _targets(first, aligned_labels(source, labels))
+    weight = torch.cat([probe.weight for probe in probes])
+    bias = torch.cat([probe.bias for probe in probes])
+    missed = torch.zeros(len(probes), dtype=torch.float64)
+    for start, block in blocks_of(source):
+        low, high = torch.searchsorted(rows, torch.tensor([start, start + len(block)])).tolist()
+        mine = block[rows[low:high] - start].to(weight)
+        standardised = (mine - first.mean) / first.scale
+        outputs = torch.nn.functional.linear(standardised, weight, bias)
+        outputs = outputs.view(len(mine), len(probes), -1)
+        missed += _missed(outputs, gold[low:high].to(weight.device), first.is_regression).cpu()
+    if first.is_regression:
+        worst = ((gold - gold.mean()) ** 2).sum()
+    else:
+        worst = torch.tensor(float(len(rows)))
+    return [float(1 - value / worst) for value in missed]
+
+
+def _targets(probe: LinearProbe, labels: Labels) -> tuple[Tensor, Tensor]:
+    """Labelled rows, and their numbers to predict or class positions (NO_CLASS: unseen)."""
+    if probe.is_regression:
+        targets = encode_labels(labels)
+        return targets.rows, targets.values
+    names = class_names(labels, probe.classes)
+    check_unseen(names, probe.classes, "wrong")
+    position = {name: number for number, name in enumerate(probe.classes)}
+    rows = [row for row, name in enumerate(names) if name is not None]
+    if not rows:
+        raise ValueError(f"no labelled rows: none of the {len(names)} labels is set")
+    gold = [position.get(str(names[row]), NO_CLASS) for row in rows]
+    return torch.tensor(rows), torch.tensor(gold)
+
+
+def _missed(outputs: Tensor, gold: Tensor, is_regression: bool) -> Tensor:
+    """Squared errors or wrong classes, per probe. ``outputs``: (rows, probes, classes)."""
+    if is_regression:
+        return ((outputs[:, :, 0].double() - gold[:, None]) ** 2).sum(0)
+    return (outputs.argmax(2) != gold[:, None]).sum(0).double()
