@@ -335,9 +335,12 @@ def _plain_label(where: str, place: int, label: object) -> Label:
     """A label as str, float or None, whatever numeric or string type it came in."""
     if isinstance(label, str):
         return str(label)
-    if isinstance(label, Real) and not isinstance(label, bool) and not math.isinf(label):
-        return None if math.isnan(label) else float(label)
-    raise ValueError(f"{where}: label {place} is {label!r}, expected a string, a number or None")
+    number = math.inf if isinstance(label, bool) or not isinstance(label, Real) else float(label)
+    if math.isinf(number):
+        raise ValueError(
+            f"{where}: label {place} is {label!r}, expected a string, a finite number or None"
+        )
+    return None if math.isnan(number) else number
 
 
 def _read_json(path: Path) -> dict[str, Any]:
