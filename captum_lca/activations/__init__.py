@@ -1,7 +1,12 @@
 """Layers of a model → one row of activations per word; the store on disk."""
 
 from captum_lca.activations.extraction import base_model, extract
-from captum_lca.activations.layers import ModelLayer, evaluate_layers, resolve_layers
+from captum_lca.activations.layers import (
+    ModelLayer,
+    evaluate_layers,
+    evaluating,
+    resolve_layers,
+)
 from captum_lca.activations.store import ActivationStore, StoreError, as_store
 
 __all__ = [
@@ -11,6 +16,7 @@ __all__ = [
     "as_store",
     "base_model",
     "evaluate_layers",
+    "evaluating",
     "extract",
     "resolve_layers",
 ]

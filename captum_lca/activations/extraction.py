@@ -6,7 +6,6 @@ import inspect
 import logging
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,12 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from captum_lca.activations.encoding import SentenceEncoder, Window, model_window
-from captum_lca.activations.layers import ModelLayer, evaluate_layers, resolve_layers
+from captum_lca.activations.layers import (
+    ModelLayer,
+    evaluate_layers,
+    evaluating,
+    resolve_layers,
+)
 from captum_lca.activations.store import (
     DTYPES,
     ActivationStore,
@@ -136,18 +140,6 @@ def base_model(model: nn.Module) -> nn.Module:
     if not isinstance(base, nn.Module):
         raise ValueError(f"a model must be a torch module; found {type(model).__name__}")
     return base
-
-
-@contextmanager
-def evaluating(model: nn.Module) -> Iterator[None]:
-    """Within the context the model is in evaluation mode."""
-    was_training = [module for module in model.modules() if module.training]
-    model.eval()
-    try:
-        yield
-    finally:
-        for module in was_training:
-            module.training = True
 
 
 class LayerReader:

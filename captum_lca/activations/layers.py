@@ -231,6 +231,19 @@ def evaluate_layers(
     return [tensors[0] for tensors in evaluated]
 
 
+@contextmanager
+def evaluating(*models: nn.Module) -> Iterator[None]:
+    """Within the context the models are in evaluation mode."""
+    was_training = [module for model in models for module in model.modules() if module.training]
+    for model in models:
+        model.eval()
+    try:
+        yield
+    finally:
+        for module in was_training:
+            module.training = True
+
+
 class Tap(nn.Module):
     """An identity module that is called with one layer's tensor, for others to hook.
 

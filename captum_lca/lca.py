@@ -1,0 +1,347 @@
+"""Linguistic Correlation Analysis as a Captum neuron attribution."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, cast
+
+import torch
+from captum._utils.common import _format_tensor_into_tuples, _verify_select_column
+from captum.attr import NeuronIntegratedGradients
+from captum.attr._utils.attribution import NeuronAttribution
+from captum.log import log_usage
+from torch import Tensor, nn
+
+from captum_lca.activations import ModelLayer, evaluate_layers
+from captum_lca.neurons import NeuronLayout, as_neuron_ids
+from captum_lca.probed_layers import (
+    Inputs,
+    ProbedLayers,
+    Target,
+    class_indices,
+    contributions,
+)
+from captum_lca.probes import LinearProbe
+
+Selector = Callable[[Tensor | tuple[Tensor, ...]], Tensor]
+NeuronSelector = int | tuple[int | slice, ...] | Iterable[int] | Tensor | Selector
+
+
+class LinguisticCorrelationAnalysis(ProbedLayers, NeuronAttribution):  # type: ignore[misc]
+    """The neurons that carry a property of language, and what they say about an input.
+
+    A linear probe with an elastic-net penalty is trained from the activations of all given layers
+    to labels; its weights rank the neurons, and a neuron's contribution to the probe's logit is its
+    attribution.
+
+    Source: Durrani, Dalvi & Sajjad, "Discovering Salient Neurons in Deep NLP Models", JMLR 2023.
+
+    Args:
+        forward_func (Callable or torch.nn.Module): The model, or any function that runs it.
+        layer (torch.nn.Module, str or a sequence of them): The layers whose neurons are studied.
+        device_ids (list[int], optional): As in Captum, if ``forward_func`` applies a DataParallel
+            model without being one.
+        neuron_attr_method (Callable, optional): Captum neuron attribution that carries
+            contributions back to floating-point inputs; called with a forward function and a
+            layer. Default: :class:`captum.attr.NeuronIntegratedGradients`.
+
+    Examples::
+
+        >>> lca = LinguisticCorrelationAnalysis(model, [model.embeddings, *model.encoder.layer])
+        >>> _ = lca.fit(input_ids, labels, additional_forward_args=mask)
+        >>> ranking = lca.rank()
+        >>> # input_ids: (batch, sequence); so is the result
+        >>> attribution = lca.attribute(
+        ...     input_ids, ranking.top(20), target="NOUN", additional_forward_args=mask
+        ... )
+        >>> attribution.shape == input_ids.shape
+        True
+    """
+
+    def __init__(
+        self,
+        forward_func: Callable[..., Any],
+        layer: nn.Module | str | ModelLayer | Sequence[nn.Module | str | ModelLayer],
+        device_ids: list[int] | None = None,
+        neuron_attr_method: Callable[..., Any] = NeuronIntegratedGradients,
+    ) -> None:
+        super().__init__(forward_func, layer, device_ids)
+        self.neuron_attr_method = neuron_attr_method
+
+    @log_usage()  # type: ignore[untyped-decorator]
+    def attribute(
+        self,
+        inputs: Inputs,
+        neuron_selector: NeuronSelector,
+        target: Target = None,
+        additional_forward_args: object = None,
+        **method_options: Any,
+    ) -> Inputs:
+        """How much the selected neurons contribute to the probe's logit for a class.
+
+        Args:
+            inputs (Tensor or tuple[Tensor, ...]): Token ids (one integer tensor), or
+                floating-point tensors such as embeddings. Dimension 0 counts the examples.
+            neuron_selector (int, tuple, sequence, Tensor or Callable): Which neurons:
+
+                - an integer: one global id, at every position;
+                - a list, range or tensor of integers: several global ids, as from
+                  ``ranking.top(20)``;
+                - a tuple of integers and slices: as in Captum, an index into the layers' joined
+                  output less its first dimension: (position, neuron) for transformers;
+                - a callable: as in Captum, but applied to the contributions, which have the shape
+                  of the layer's output (several layers: a tuple of tensors). It returns one scalar
+                  per example and should be linear, such as a sum over some of the neurons.
+
+            target (str, int, Tensor or sequence, optional): Class name or index, or one for each
+                example. Not for a regression.
+            additional_forward_args (Any, optional): As in Captum.
+            **method_options: For the ``attribute`` of ``neuron_attr_method``, such as ``baselines``
+                or ``n_steps``; floating-point inputs only.
+
+        Returns:
+            Tensor or tuple[Tensor, ...], the size of ``inputs``. For token ids, each position's
+            contribution Σ_j W[c, j]·(a[t, j] − mean_j)/scale_j over the selected neurons j. For
+            floating-point inputs, what ``neuron_attr_method`` gives for the sum of these over all
+            positions.
+
+        Raises:
+            NotFittedError: There is no probe yet.
+            ValueError: No such class or neuron, or inputs that are neither token ids nor
+                floating point.
+        """
+        probe = self.fitted_probe()
+        classes = class_indices(probe, target)
+        select = as_selector(neuron_selector, probe.layout)
+        tensors = _format_tensor_into_tuples(inputs)
+        if all(tensor.is_floating_point() for tensor in tensors):
+            read = ContributionModel(self, probe, len(tensors))
+            method = self.neuron_attr_method(read, read.contribution)
+            args = _as_tuple(additional_forward_args)
+            attributions: Inputs = method.attribute(
+                inputs,
+                neuron_selector=select,
+                additional_forward_args=(classes, *args),
+                **method_options,
+            )
+            return attributions
+        if len(tensors) != 1 or method_options:
+            raise ValueError(
+                "inputs must be one integer tensor of token ids, or floating-point tensors "
+                "(which alone take options of the neuron method); pass masks and the like as "
+                "additional_forward_args"
+            )
+        activations = self._activations(tensors, additional_forward_args)
+        share = _share_per_position(contributions(activations, probe, classes), select)
+        if share.shape != tensors[0].shape:
+            raise ValueError(
+                f"the layers have {tuple(share.shape)} positions, the inputs "
+                f"{tuple(tensors[0].shape)}; contributions can't be given the size of the inputs"
+            )
+        return share if isinstance(inputs, Tensor) else (share,)
+
+    def has_convergence_delta(self) -> bool:
+        """True: over all neurons, contributions and the bias add up to the logit."""
+        return True
+
+    @torch.no_grad()
+    def compute_convergence_delta(
+        self,
+        attributions: Inputs,
+        inputs: Inputs,
+        target: Target = None,
+        additional_forward_args: object = None,
+        baselines: Inputs | None = None,
+    ) -> Tensor:
+        """How far attributions over all neurons are from the probe's logit.
+
+        Args:
+            attributions (Tensor or tuple[Tensor, ...]): Of :meth:`attribute` with all neurons.
+            inputs (Tensor or tuple[Tensor, ...]): What they were computed for.
+            target (str, int, Tensor or sequence, optional): As for :meth:`attribute`.
+            additional_forward_args (Any, optional): As for :meth:`attribute`.
+            baselines (Tensor or tuple[Tensor, ...], optional): Those of the neuron method;
+                floating-point inputs only. Default: zeros.
+
+        Returns:
+            Tensor of shape (batch,): for token ids, Σ over positions of (attribution + bias −
+            logit); for floating-point inputs, the sum of the attributions less the difference of
+            the summed logits between inputs and baselines.
+        """
+        probe = self.fitted_probe()
+        classes = class_indices(probe, target)
+        end: tuple[Tensor, ...] = _format_tensor_into_tuples(inputs)
+        total = sum(a.flatten(1).sum(1) for a in _format_tensor_into_tuples(attributions))
+        logit = self._summed_logit(end, classes, additional_forward_args)
+        if end[0].is_floating_point():
+            start = _format_tensor_into_tuples(baselines) or tuple(map(torch.zeros_like, end))
+            reference = self._summed_logit(start, classes, additional_forward_args)
+        else:
+            bias = probe.bias[classes] * end[0][0].numel()
+            reference = bias.to(logit.device).expand(len(logit))
+        return cast(Tensor, total - (logit - reference))
+
+    def neuron_selector(
+        self, target: str | int | None, k: int, layer: nn.Module | str | None = None
+    ) -> Selector:
+        """The class's ``k`` most salient neurons of one layer, for any Captum neuron method.
+
+        Args:
+            target (str or int): The class; None for a regression.
+            k (int): How many neurons.
+            layer (torch.nn.Module or str, optional): The layer that the other method attributes to;
+                one of this object's. Default: its only layer.
+
+        Returns:
+            A callable from the layer's output, (batch, …, neurons), to the contribution of these
+            neurons to the probe's logit, summed over positions. Shape (batch,).
+
+        Raises:
+            ValueError: Not one of the layers, no such class, or fewer neurons than ``k``.
+        """
+        probe = self.fitted_probe()
+        row = class_indices(probe, target)
+        span = probe.layout.slice(self._layout_name(layer))
+        order = (self.rank() if target is None else self.rank(target)).order
+        own = order[(order >= span.start) & (order < span.stop)]
+        if not 0 < k <= len(own):
+            raise ValueError(f"the layer has 1 to {len(own)} neurons to select; found k={k}")
+        ids = own[:k]
+
+        def select(output: Tensor | tuple[Tensor, ...]) -> Tensor:
+            tensor = output if isinstance(output, Tensor) else output[0]
+            weight, mean, scale = (
+                values[ids].to(tensor.device)
+                for values in (probe.weight[row], probe.mean, probe.scale)
+            )
+            contribution = (tensor[..., ids - span.start] - mean) / scale * weight
+            return contribution.flatten(1).sum(1)
+
+        return select
+
+    def _layout_name(self, layer: nn.Module | str | None) -> str:
+        """The name under which the probe knows one of the layers."""
+        layout = self.fitted_probe().layout
+        for known, name in zip(self.layers, layout.layers, strict=True):
+            if layer is None and len(self.layers) == 1:
+                return name
+            if layer is not None and layer in (known.module, known.name, known):
+                return name
+        raise ValueError(f"layer must be one of {[known.name for known in self.layers]}")
+
+    def _summed_logit(
+        self, inputs: tuple[Tensor, ...], classes: int | Tensor, additional_forward_args: object
+    ) -> Tensor:
+        """The class's logit summed over positions. Shape (batch,)."""
+        logits = self.probe_logits(*inputs, *_as_tuple(additional_forward_args))
+        chosen = torch.as_tensor(classes, device=logits.device).expand(len(logits))
+        index = chosen.reshape(-1, *[1] * (logits.dim() - 1)).expand(*logits.shape[:-1], 1)
+        return logits.gather(-1, index).flatten(1).sum(1)
+
+
+class ContributionModel(nn.Module):
+    """The model up to the probe, with the neurons' contributions as the output of one module.
+
+    Captum's neuron methods hook a single module; the neurons of LCA sit in several. Here they come
+    together in :attr:`contribution`, which is the layer to give to such a method.
+
+    Args:
+        layers: The model and its layers.
+        probe: The probe on them.
+        inputs: How many input tensors the forward function takes.
+    """
+
+    def __init__(self, layers: ProbedLayers, probe: LinearProbe, inputs: int) -> None:
+        super().__init__()
+        self._layers = layers
+        self._inputs = inputs
+        if isinstance(layers.model_func, nn.Module):
+            self.model = layers.model_func
+        self.contribution = Contribution(probe)
+
+    def forward(self, *args: Any) -> Tensor:
+        """Inputs, the target class, additional arguments → the logit less its bias.
+
+        Returns:
+            Summed over positions. Shape (batch,).
+        """
+        inputs, target, others = args[: self._inputs], args[self._inputs], args[self._inputs + 1 :]
+        tensors = evaluate_layers(
+            self._layers.model_func,
+            inputs,
+            self._layers.layers,
+            additional_forward_args=others,
+            device_ids=self._layers.device_ids,
+            grad_enabled=torch.is_grad_enabled(),
+        )
+        parts = self.contribution(target, *tensors)
+        return cast(Tensor, sum(part.flatten(1).sum(1) for part in parts))
+
+
+class Contribution(nn.Module):
+    """Layers' activations → what their neurons contribute to the probe's logit."""
+
+    def __init__(self, probe: LinearProbe) -> None:
+        super().__init__()
+        self.probe = probe
+
+    def forward(self, target: int | Tensor, *tensors: Tensor) -> tuple[Tensor, ...]:
+        """One tensor per layer, (batch, …, neurons of the layer), for the class ``target``."""
+        return tuple(contributions(tensors, self.probe, target))
+
+
+def as_selector(selector: NeuronSelector, layout: NeuronLayout) -> Selector:
+    """Any form of neuron selector as a callable from contributions to one scalar per example.
+
+    Raises:
+        ValueError: An id outside the layout, or given twice.
+    """
+    if callable(selector):
+        return selector
+    if isinstance(selector, tuple):
+        return lambda parts: _selected_column(_joined(parts), selector)
+    ids = as_neuron_ids([selector] if isinstance(selector, int) else selector, layout)
+    return lambda parts: _joined(parts)[..., ids].flatten(1).sum(1)
+
+
+def _joined(parts: Tensor | tuple[Tensor, ...]) -> Tensor:
+    return parts if isinstance(parts, Tensor) else torch.cat(parts, dim=-1)
+
+
+def _selected_column(joined: Tensor, index: tuple[int | slice, ...]) -> Tensor:
+    if len(index) != joined.dim() - 1:
+        raise ValueError(
+            f"a tuple selects one neuron or slice in each of the {joined.dim() - 1} dimensions "
+            f"behind the first; found {index}. For several neurons, give a list of global ids"
+        )
+    return cast(Tensor, _verify_select_column(joined, index)).reshape(len(joined), -1).sum(1)
+
+
+def _share_per_position(parts: Sequence[Tensor], select: Selector) -> Tensor:
+    """What each position adds to the selected scalar, for a selector that is linear.
+
+    Args:
+        parts: Contributions per layer, each (batch, …, neurons of the layer).
+        select: From contributions to one scalar per example.
+
+    Returns:
+        Contribution × derivative, summed over neurons. Shape (batch, …).
+    """
+    with torch.enable_grad():
+        leaves = tuple(part.detach().requires_grad_() for part in parts)
+        selected = select(leaves if len(leaves) > 1 else leaves[0])
+        slopes = torch.autograd.grad(selected.sum(), leaves, allow_unused=True)
+    shares = [
+        (leaf.detach() * slope).sum(-1)
+        for leaf, slope in zip(leaves, slopes, strict=True)
+        if slope is not None
+    ]
+    return torch.stack(shares).sum(0)
+
+
+def _as_tuple(additional_forward_args: object) -> tuple[Any, ...]:
+    if additional_forward_args is None:
+        return ()
+    if isinstance(additional_forward_args, tuple):
+        return additional_forward_args
+    return (additional_forward_args,)
