@@ -43,8 +43,10 @@ def read_columns(
             exist or labels no word, or the file has no words; the message names file and line.
 
     Examples:
-        >>> read_columns("train.txt", {"pos": 1, "ner": -1})  # doctest: +SKIP
-        >>> read_columns("train.txt", ["pos", "chunk", "ner"])  # doctest: +SKIP
+        >>> read_columns("small.txt", {"pos": 1, "ner": -1}).labels["pos"]
+        ('NNP', 'VBZ', '.')
+        >>> read_columns("small.txt", ["pos", "chunk", "ner"]).labels["ner"]
+        ('B-PER', 'O', 'O')
     """
     sentences = _read_sentences(path, separator, comment)
     width = len(sentences[0][0])

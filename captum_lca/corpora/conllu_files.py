@@ -51,9 +51,9 @@ def read_conllu(path: str | PathLike[str], properties: Sequence[str] = ("upos",)
             property is unknown or no word has it (the message lists what the file has).
 
     Examples:
-        >>> corpus = read_conllu("en_ewt-train.conllu", ["upos", "feats.Number"])  # doctest: +SKIP
-        >>> corpus.labels["feats.Number"]  # doctest: +SKIP
-        (None, 'Sing', 'Plur', ...)
+        >>> corpus = read_conllu("small.conllu", ["upos", "feats.Number"])
+        >>> corpus.words, corpus.labels["feats.Number"]
+        (('She', 'sings', '.'), ('Sing', 'Sing', None))
     """
     if isinstance(properties, str):
         properties = (properties,)

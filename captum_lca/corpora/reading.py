@@ -2,7 +2,7 @@ r"""Reading a corpus whose format follows from its file name, for the command li
 
 What ``path`` names, and how its properties are written:
 
-- ``*.conllu``: a treebank. ``upos``, ``deprel.universal``, ``feats.Number``, …, as ``read_conllu``.
+- ``*.conllu``: a treebank. ``upos``, ``deprel.universal``, ``feats.Number``, … as ``read_conllu``.
 - ``*.json``: a saved corpus. The names of its properties.
 - ``WORDS::LABELS``: two parallel files, a sentence a line. One property, under any name; the
   labels are those of words, or of sentences where the name begins with ``sentence.``
@@ -53,9 +53,12 @@ def read_corpus(path: str | PathLike[str], properties: Sequence[str]) -> Corpus:
         ValueError: As the format's reader does, or the properties are not written as it needs them.
 
     Examples:
-        >>> read_corpus("en_ewt-dev.conllu", ["upos", "word.casing"])  # doctest: +SKIP
-        >>> read_corpus("eng.testa", ["ner=-1"])  # doctest: +SKIP
-        >>> read_corpus("test.words::test.tags", ["pos"])  # doctest: +SKIP
+        >>> read_corpus("small.conllu", ["upos", "word.casing"]).labels["word.casing"]
+        ('title', 'lower', 'none')
+        >>> read_corpus("small.txt", ["ner=-1"]).properties
+        ('ner',)
+        >>> read_corpus("small.words::small.tags", ["pos"]).labels["pos"]
+        ('PRON', 'VERB', 'PUNCT')
     """
     rules = {name: _rule(name) for name in properties if name.startswith(DERIVED)}
     corpus = _read_with(fspath(path), [name for name in properties if name not in rules])

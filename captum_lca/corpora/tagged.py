@@ -43,7 +43,8 @@ def read_tagged(words_path: Path, labels_path: Path, property: str = "label") ->
             there are no words; the message names file, line and both counts.
 
     Examples:
-        >>> read_tagged("test.words", "test.pos", property="pos")  # doctest: +SKIP
+        >>> read_tagged("small.words", "small.tags", property="pos").labels
+        {'pos': ('PRON', 'VERB', 'PUNCT')}
     """
     sentences: list[list[str]] = []
     labels: list[str] = []
