@@ -49,7 +49,7 @@ NOUNS: dict[str, tuple[Noun, ...]] = {
         order offer protest attack repair race trade march search test change delay debate
         review climb swim ride drive fight smile laugh cry whisper shout joke vote rest nap jump
         move stop start return escape rescue hunt cheer surprise worry scare concern puzzle
-        shock delight hope fear need break study sleep* work* travel* love* interest touch
+        shock delight hope fear need break sleep* work* travel* love* interest touch
         welcome look wait comfort* support* trouble* help* secret show guess claim cut meet-ing
         greet-ing warn-ing elec-tion celebra-tion explana-tion dark-ness* happi-ness* kind-ness*
         argu-ment agree-ment perform-ance friend-ship"""
@@ -95,7 +95,7 @@ OBJECT_VERBS: dict[str, tuple[Verb, ...]] = {
     ),
     "place": _verbs(
         """visit guard search clean leave map paint photograph scout cross reach find film farm
-        open clear garden light like"""
+        open clear garden light like plant water"""
     ),
 }
 """Kind of object to the verbs that people use with it."""

@@ -2,13 +2,13 @@ r"""Reading a corpus whose format follows from its file name, for the command li
 
 What ``path`` names, and how its properties are written:
 
-- ``*.conllu``: a treebank. ``upos``, ``deprel.universal``, ``feats.Number``, … as ``read_conllu``.
+- ``*.conllu``: a treebank. ``upos``, ``deprel``, ``feats.Number``, …: see ``read_conllu``.
 - ``*.json``: a saved corpus. The names of its properties.
 - ``WORDS::LABELS``: two parallel files, a sentence a line. One property, under any name; the
   labels are those of words, or of sentences where the name begins with ``sentence.``
   (``sentence.tone``). ``WORDS::`` is a text without labels.
-- anything else: columns separated by white space, the word in the first one. A column number from 0,
-  with a name or without (``pos=1``, ``1``, ``ner=-1``); without a name it is called ``column1``.
+- anything else: columns separated by white space, the word in the first one. A column number from
+  0, with a name or without (``pos=1``, ``1``, ``ner=-1``); without, it is called ``column1``.
 
 With any format, a property may also be derived from the words: ``word.casing``, ``word.length``,
 ``word.suffix`` (or ``word.suffix=ing,ly``), ``word.set=he,she,it`` and ``word.regex=\d+``.

@@ -90,7 +90,7 @@ def test_malformed_files(
 
 
 def test_word_column_must_exist(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="eng.txt: no column 5 for the word"):
+    with pytest.raises(ValueError, match=r"eng.txt: no column 5 for the word"):
         read_columns(write(tmp_path, "a X\n"), ["pos"], word=5)
 
 

@@ -130,8 +130,9 @@ treebanks = st.lists(st.lists(st.tuples(form, label), min_size=1, max_size=4), m
 def test_what_is_written_is_read(
     tmp_path_factory: pytest.TempPathFactory, treebank: list[list[tuple[str, str | None]]]
 ) -> None:
-    pairs = [("first", "X"), *(pair for sentence in treebank for pair in sentence)]
-    sentences = [[("first", "X")], *treebank]
+    first: list[tuple[str, str | None]] = [("first", "X")]
+    sentences = [first, *treebank]
+    pairs = [pair for sentence in sentences for pair in sentence]
     text = "\n".join(
         "".join(row(place, word, tag or "_") for place, (word, tag) in enumerate(sentence, 1))
         for sentence in sentences
