@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from os import PathLike
 
-from captum_lca.corpora.corpus import Corpus, Label
+from captum_lca.corpora.corpus import Corpus
+from captum_lca.corpora.label_checks import Label
 from captum_lca.corpora.text_lines import numbered_lines
 
 DOCUMENT_START = "-DOCSTART-"

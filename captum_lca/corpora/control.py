@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Callable
 from itertools import accumulate
 
-from captum_lca.corpora.corpus import Corpus, Label
+from captum_lca.corpora.corpus import Corpus
+from captum_lca.corpora.label_checks import Label
 
 
 def control_task(

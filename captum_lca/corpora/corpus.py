@@ -8,15 +8,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import accumulate, chain
-from numbers import Real
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-Label = str | float | None
-"""A class name, a number, or None for unlabelled."""
+from captum_lca.corpora.label_checks import Label, checked_labels
 
 FORMAT = "captum_lca corpus"
 FORMAT_VERSION = 1
@@ -66,7 +64,7 @@ class Corpus:
             ("sentences", "sentence_labels", len(self.sentences)),
         ):
             checked = {
-                prop: self._checked_labels(prop, values, length, unit)
+                prop: checked_labels(self.source, prop, values, length, unit)
                 for prop, values in getattr(self, name).items()
             }
             set_field(self, name, checked)
@@ -313,34 +311,6 @@ class Corpus:
         for place, word in enumerate(self.words):
             if not isinstance(word, str) or not word:
                 raise ValueError(f"{self.source}: word {place} is {word!r}, expected a string")
-
-    def _checked_labels(
-        self, name: str, labels: Sequence[Any], length: int, unit: str
-    ) -> tuple[Label, ...]:
-        if not isinstance(name, str) or not name:
-            raise ValueError(f"{self.source}: a property is named {name!r}, expected a string")
-        where = f"{self.source}: property {name!r}"
-        if len(labels) != length:
-            raise ValueError(f"{where} has {len(labels)} labels for {length} {unit}")
-        checked = tuple(
-            label if label is None or type(label) is str else _plain_label(where, place, label)
-            for place, label in enumerate(labels)
-        )
-        if {str, float} <= set(map(type, checked)):
-            raise ValueError(f"{where} mixes strings with numbers")
-        return checked
-
-
-def _plain_label(where: str, place: int, label: object) -> Label:
-    """A label as str, float or None, whatever numeric or string type it came in."""
-    if isinstance(label, str):
-        return str(label)
-    number = math.inf if isinstance(label, bool) or not isinstance(label, Real) else float(label)
-    if math.isinf(number):
-        raise ValueError(
-            f"{where}: label {place} is {label!r}, expected a string, a finite number or None"
-        )
-    return None if math.isnan(number) else number
 
 
 def _read_json(path: Path) -> dict[str, Any]:

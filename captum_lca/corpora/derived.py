@@ -16,7 +16,7 @@ Examples:
 import re
 from collections.abc import Callable, Iterable
 
-from captum_lca.corpora.corpus import Label
+from captum_lca.corpora.label_checks import Label
 
 Rule = Callable[[str], Label]
 

@@ -5,20 +5,18 @@ from collections.abc import Callable
 from captum_lca.corpora import lexicon
 from captum_lca.corpora.corpus import Corpus
 from captum_lca.corpora.inflection import Form
-from captum_lca.corpora.phrases import (
-    Dice,
-    NounPhrase,
-    Word,
-    be,
-    chunked,
+from captum_lca.corpora.labelled_words import Dice, NounPhrase, Word, chunked, from_form
+from captum_lca.corpora.noun_phrases import (
     common_noun,
-    from_form,
-    main_verb,
     noun_phrase,
     preposition,
     prepositional,
-    question_verbs,
     simple_predicate,
+)
+from captum_lca.corpora.verb_groups import (
+    be,
+    main_verb,
+    question_verbs,
     verb_chain,
     verb_group,
 )
