@@ -18,7 +18,7 @@ from captum_lca.probes.rows import Activations, aligned_labels, as_source, stand
 from captum_lca.probes.solver import Solution, solve
 from captum_lca.probes.standardisation import Standardisation
 
-DEFAULT_TOLERANCE = 1e-2
+DEFAULT_TOLERANCE = 1e-3
 """Share of the gradient at zero weights that may be left."""
 
 
@@ -33,7 +33,7 @@ def fit_elastic_net(
     neurons: Iterable[int] | Tensor | None = None,
     init: LinearProbe | None = None,
     tolerance: float = DEFAULT_TOLERANCE,
-    max_iterations: int = 200,
+    max_iterations: int = 100,
     device: torch.device | str | None = None,
     seed: int = 0,
 ) -> LinearProbe:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from captum_lca.probes.labels import Labels, encode_labels
 from captum_lca.probes.linear_probe import LinearProbe
-from captum_lca.probes.metrics import check_unseen, class_names
+from captum_lca.probes.metrics import class_names
 from captum_lca.probes.rows import Activations, aligned_labels, as_source, blocks_of
 
 NO_CLASS = -1
@@ -58,7 +58,6 @@ def _targets(probe: LinearProbe, labels: Labels) -> tuple[Tensor, Tensor]:
         targets = encode_labels(labels)
         return targets.rows, targets.values
     names = class_names(labels, probe.classes)
-    check_unseen(names, probe.classes, "wrong")
     position = {name: number for number, name in enumerate(probe.classes)}
     rows = [row for row, name in enumerate(names) if name is not None]
     if not rows:

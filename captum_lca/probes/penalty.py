@@ -2,10 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Protocol
 
 import torch
 from torch import Tensor
+
+
+class Penalty(Protocol):
+    """A convex penalty on the weights, entry by entry."""
+
+    def value(self, weight: Tensor) -> float:
+        """The penalty, summed in float64."""
+
+    def prox(self, weight: Tensor, step: float) -> Tensor:
+        """The v that minimises ½(v − w)²/step + penalty(v), entry by entry."""
+
+    def subgradient(self, weight: Tensor, gradient: Tensor) -> Tensor:
+        """The smallest subgradient of loss + penalty, entry by entry; all zero at a minimum."""
+
+    def path(self, strongest: float, ratio: float) -> list[Penalty]:
+        """Stronger penalties that lead to this one, strongest first."""
 
 
 @dataclass(frozen=True)
@@ -28,17 +45,34 @@ class ElasticNet:
             if not 0 <= strength < float("inf"):
                 raise ValueError(f"{name} must be a number of at least 0; found {strength}")
 
-    def value(self, weight: Tensor) -> Tensor:
-        """The penalty, summed in float64. Shape ()."""
+    def value(self, weight: Tensor) -> float:
+        """The penalty, summed in float64."""
         weight = weight.double()
-        return self.l1 * weight.abs().sum() + self.l2 * weight.square().sum()
+        return float(self.l1 * weight.abs().sum() + self.l2 * weight.square().sum())
 
-    def prox(self, weight: Tensor, step: Tensor | float) -> Tensor:
+    def path(self, strongest: float, ratio: float) -> list[Penalty]:
+        """Stronger penalties that lead to this one, strongest first.
+
+        Args:
+            strongest: The l1 from which on all weights are zero.
+            ratio: Of each l1 to the next.
+
+        Returns:
+            Penalties with an l1 between ``strongest`` and this one's, both excluded.
+        """
+        strengths: list[float] = []
+        l1 = self.l1 * ratio
+        while 0 < l1 < strongest:
+            strengths.append(l1)
+            l1 *= ratio
+        return [replace(self, l1=l1) for l1 in reversed(strengths)]
+
+    def prox(self, weight: Tensor, step: float) -> Tensor:
         """The v that minimises ½(v − w)²/step + penalty(v), entry by entry.
 
         Args:
             weight: Any shape.
-            step: Step length; a number, or a tensor that broadcasts to ``weight``.
+            step: Step length.
 
         Returns:
             Same shape as ``weight``, with exact zeros.

@@ -59,16 +59,15 @@ class MatrixSource:
             raise ValueError(
                 f"activations must be words × neurons; found shape {tuple(matrix.shape)}"
             )
-        self.matrix = torch.as_tensor(matrix).detach()
-        if not self.matrix.is_floating_point():
-            raise ValueError(f"activations must be floating point; found {self.matrix.dtype}")
-        if not self.matrix.numel():
+        if 0 in matrix.shape:
             raise ValueError(f"activations are empty: shape {tuple(matrix.shape)}")
-        self.layout = layout or NeuronLayout.single(self.matrix.shape[1])
-        if self.layout.size != self.matrix.shape[1]:
+        self.matrix = matrix
+        if not self.read(0, 1).is_floating_point():
+            raise ValueError(f"activations must be floating point; found {matrix.dtype}")
+        self.layout = layout or NeuronLayout.single(matrix.shape[1])
+        if self.layout.size != matrix.shape[1]:
             raise ValueError(
-                f"activations have {self.matrix.shape[1]} neurons, "
-                f"but the layout has {self.layout.size}"
+                f"activations have {matrix.shape[1]} neurons, but the layout has {self.layout.size}"
             )
 
     @property
@@ -78,7 +77,8 @@ class MatrixSource:
 
     def read(self, start: int, stop: int) -> Tensor:
         """Rows ``start`` to ``stop``. Shape (stop − start, neurons)."""
-        return self.matrix[start:stop]
+        block = self.matrix[start:stop]
+        return block.detach() if isinstance(block, Tensor) else torch.tensor(block)
 
     def align(self, labels: AnyLabels) -> AnyLabels:
         """The labels unchanged: a matrix has a row for every one."""
@@ -148,9 +148,12 @@ class StandardisedRows:
             rows = slice(start, min(start + BLOCK, len(self.matrix)))
             yield rows, self.matrix[rows]
 
-    def take(self, rows: Tensor) -> Tensor:
-        """Some rows, as a copy. Shape (len(rows), neurons)."""
-        return self.matrix[rows]
+    def take(self, rows: Tensor, neurons: Tensor) -> Tensor:
+        """Some neurons of some rows, as a copy. Shape (len(rows), len(neurons))."""
+        parts = [
+            self.matrix.index_select(0, some).index_select(1, neurons) for some in rows.split(256)
+        ]
+        return torch.cat(parts)
 
 
 def standardised_rows(
