@@ -7,8 +7,9 @@ What ``path`` names, and how its properties are written:
 - ``WORDS::LABELS``: two parallel files, a sentence a line. One property, under any name; the
   labels are those of words, or of sentences where the name begins with ``sentence.``
   (``sentence.tone``). ``WORDS::`` is a text without labels.
-- anything else: columns separated by white space, the word in the first one. A column number from
-  0, with a name or without (``pos=1``, ``1``, ``ner=-1``); without, it is called ``column1``.
+- anything else: columns separated by white space (``*.tsv``: by tabs), the word in the first one.
+  A column number from 0, with a name or without (``pos=1``, ``1``, ``ner=-1``); without a name, it
+  is called ``column1``.
 
 With any format, a property may also be derived from the words: ``word.casing``, ``word.length``,
 ``word.suffix`` (or ``word.suffix=ing,ly``), ``word.set=he,she,it`` and ``word.regex=\d+``.
@@ -75,7 +76,8 @@ def _read_with(path: str, properties: list[str]) -> Corpus:
         return read_conllu(path, properties)
     if extension == ".json":
         return _load(path, properties)
-    return read_columns(path, dict(_named_column(path, name) for name in properties))
+    columns = dict(_named_column(path, name) for name in properties)
+    return read_columns(path, columns, separator="\t" if extension == ".tsv" else None)
 
 
 def _read_parallel(path: str, properties: list[str]) -> Corpus:

@@ -40,6 +40,13 @@ def test_columns_by_number_with_and_without_a_name(folder: Path) -> None:
     assert corpus == read_columns(folder / "a.iob", {"pos": 1, "column2": 2, "column-1": -1})
 
 
+def test_tabs_separate_columns_of_tsv_files(folder: Path) -> None:
+    path = folder / "a.tsv"
+    path.write_text("New York\tPROPN\tB-LOC\nis\tAUX\t\n", encoding="utf-8")
+    corpus = read_corpus(path, ["ner=2"])
+    assert (corpus.words, corpus.labels) == (("New York", "is"), {"ner": ("B-LOC", None)})
+
+
 def test_saved_corpus_with_the_properties_asked_for(folder: Path) -> None:
     path = folder / "saved.json"
     corpus = Corpus([["a"]], {"p": ["X"], "q": ["Y"]}, {"tone": ["good"]})
