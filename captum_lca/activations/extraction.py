@@ -122,7 +122,7 @@ def extract(
         units = len(corpus.words) if unit == "word" else len(corpus)
         layout = reader.layout(_first_window(corpus, encoder))
         index = StoreIndex(layout, dtype_name, units, settings)
-        if out is not None and (finished := finished_store(Path(out), index)):
+        if out is not None and (finished := finished_store(Path(out), index, corpus)):
             return finished
         writer = MemoryWriter(index) if out is None else FolderWriter(index, Path(out))
         for rows in _rows_of(corpus, encoder, reader, index, batch_tokens, progress):

@@ -18,6 +18,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from captum_lca.checksum import sha256_of
 from captum_lca.corpora import Corpus
 from captum_lca.neurons import NeuronLayout
 
@@ -180,7 +181,10 @@ class ActivationStore:
             _check_shard(folder, entry, verify)
         corpus = None
         if index.corpus_sha256 is not None:
-            _check_corpus(folder / CORPUS_FILE, index.corpus_sha256)
+            if not (folder / CORPUS_FILE).is_file():
+                raise StoreError(f"{folder / CORPUS_FILE}: missing; extract the store again")
+            if sha256_of(folder / CORPUS_FILE) != index.corpus_sha256:
+                raise StoreError(f"{folder / CORPUS_FILE}: changed since it was written")
             corpus = Corpus.load(folder / CORPUS_FILE)
         shards = [_FileShard(folder, entry) for entry in index.shards]
         return cls(shards, index, corpus, folder)
@@ -332,7 +336,7 @@ class FolderWriter:
         path = self.folder / f"shard-{number:05d}.safetensors"
         aside = path.with_suffix(".part")
         save_file({TENSOR_NAME: rows.contiguous()}, aside)
-        entry = ShardEntry(path.name, len(rows), aside.stat().st_size, _sha256(aside))
+        entry = ShardEntry(path.name, len(rows), aside.stat().st_size, sha256_of(aside))
         aside.replace(path)
         self.index.shards[number : number + 1] = [entry]
 
@@ -343,15 +347,14 @@ class FolderWriter:
 
     def finish(self, corpus: Corpus) -> ActivationStore:
         """Write the corpus beside the shards, mark the store complete, and open it."""
-        corpus.save(self.folder / CORPUS_FILE)
-        self.index.corpus_sha256 = _sha256(self.folder / CORPUS_FILE)
-        self.index.complete = True
-        self.index.write(self.folder)
+        _write_corpus(self.folder, self.index, corpus)
         return ActivationStore.open(self.folder, verify=False)
 
 
-def finished_store(folder: Path, wanted: StoreIndex) -> ActivationStore | None:
+def finished_store(folder: Path, wanted: StoreIndex, corpus: Corpus) -> ActivationStore | None:
     """The store in a folder if it is complete and just what is wanted; None if there is none.
+
+    The store then carries the labels of the corpus given, which may be others than it had.
 
     Raises:
         StoreError: The folder holds the store of another model, corpus or setting.
@@ -370,7 +373,18 @@ def finished_store(folder: Path, wanted: StoreIndex) -> ActivationStore | None:
     if not found.complete:
         return None
     logger.info("%s: complete already, nothing to extract", folder)
-    return ActivationStore.open(folder)
+    for entry in found.shards:
+        _check_shard(folder, entry, verify=True)
+    _write_corpus(folder, found, corpus)
+    return ActivationStore.open(folder, verify=False)
+
+
+def _write_corpus(folder: Path, index: StoreIndex, corpus: Corpus) -> None:
+    """Put the corpus beside the shards and mark the store complete."""
+    corpus.save(folder / CORPUS_FILE)
+    index.corpus_sha256 = sha256_of(folder / CORPUS_FILE)
+    index.complete = True
+    index.write(folder)
 
 
 def _check_shard(folder: Path, entry: ShardEntry, verify: bool) -> None:
@@ -381,18 +395,8 @@ def _check_shard(folder: Path, entry: ShardEntry, verify: bool) -> None:
         raise StoreError(
             f"{path}: truncated or changed: {path.stat().st_size} bytes, expected {entry.bytes}"
         )
-    if verify and _sha256(path) != entry.sha256:
+    if verify and sha256_of(path) != entry.sha256:
         raise StoreError(f"{path}: changed since it was written: its checksum differs")
-
-
-def _check_corpus(path: Path, sha256: str) -> None:
-    if not path.is_file() or _sha256(path) != sha256:
-        raise StoreError(f"{path}: missing, or changed since it was written")
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _write_aside(path: Path, content: bytes) -> None:

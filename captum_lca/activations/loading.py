@@ -1,0 +1,53 @@
+"""Loading a transformers model and its tokenizer by name or folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+GGUF = ".gguf"
+
+
+def load_model(
+    name: str,
+    *,
+    dtype: torch.dtype = torch.float32,
+    device: str | torch.device | None = None,
+    trust_remote_code: bool = False,
+) -> tuple[nn.Module, Any]:
+    """A model without head and its fast tokenizer, for :func:`~captum_lca.extract`.
+
+    Args:
+        name: Folder of a saved model, a ``.gguf`` file (needs the ``gguf`` and ``accelerate``
+            packages), or a name on the model hub.
+        dtype: Of the model's parameters.
+        device: Where the model goes; default: CPU.
+        trust_remote_code: Whether to run code that the model's author put beside it.
+
+    Returns:
+        The model, in evaluation mode, and the tokenizer.
+
+    Raises:
+        ValueError: No such folder or file, or nothing in it that transformers can load.
+    """
+    from transformers import AutoModel, AutoTokenizer  # noqa: PLC0415  (takes seconds to import)
+    from transformers.utils.logging import disable_progress_bar  # noqa: PLC0415
+
+    disable_progress_bar()
+    path = Path(name)
+    if name.startswith((".", "/", "~")) and not path.exists():
+        raise ValueError(f"model {name!r}: no such file or folder")
+    source: dict[str, Any] = {"trust_remote_code": trust_remote_code}
+    if path.suffix == GGUF:
+        source["gguf_file"] = path.name
+        name = str(path.parent)
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(name, **source)
+        model = AutoModel.from_pretrained(name, dtype=dtype, **source)
+    except (OSError, ValueError, ImportError, KeyError) as error:
+        first_line = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        raise ValueError(f"model {name!r} can't be loaded: {first_line}") from error
+    return model.eval().to(device or "cpu"), tokenizer

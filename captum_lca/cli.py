@@ -1,0 +1,408 @@
+"""The command line: ``captum-lca demo | extract | analyze``."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import re
+import shlex
+import sys
+import time
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from captum_lca import __version__
+from captum_lca.activations import ActivationStore, extract
+from captum_lca.activations.encoding import SENTENCE_POOLINGS
+from captum_lca.activations.loading import load_model
+from captum_lca.activations.store import INDEX_FILE
+from captum_lca.analysis import LabelledActivations, PropertyStudy, study_property
+from captum_lca.corpora import Corpus, generate_corpus, read_corpus
+from captum_lca.demo_model import demo_model_folder
+from captum_lca.probes import RegressionScores
+from captum_lca.probes.labels import encode_labels
+from captum_lca.report import write_study
+from captum_lca.report.folder import top_count
+
+BAD_INPUT = 2
+"""Exit status when the input is refused."""
+HELD_OUT = 0.2
+"""Share of the sentences to test on when no test file is given."""
+DEMO_SENTENCES = {"train": 3000, "test": 1000}
+"""Sentences that the demo generates."""
+DEMO_PROPERTIES = ("upos", "role")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        arguments: Without the program's name; default: those of the process.
+
+    Returns:
+        Exit status: 0, or 2 if the input was refused (with one line on standard error).
+    """
+    options = _parser().parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    with warnings.catch_warnings():
+        warnings.showwarning = _show_warning
+        try:
+            options.run(options)
+        except (ValueError, OSError) as error:
+            print(f"captum-lca: error: {_one_line(error)}", file=sys.stderr)
+            return BAD_INPUT
+        except KeyboardInterrupt:
+            print("captum-lca: stopped", file=sys.stderr)
+            return 130
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="captum-lca",
+        description="Find the neurons of a transformer that carry a property of language.",
+    )
+    parser.add_argument("--version", action="version", version=f"captum-lca {__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    demo = commands.add_parser(
+        "demo", help="the whole method on a small real model and a generated corpus"
+    )
+    demo.add_argument("--out", default="runs/demo", help="folder for the results (%(default)s)")
+    _add_fit_options(demo)
+    demo.set_defaults(run=_demo)
+
+    extraction = commands.add_parser(
+        "extract", help="activations of a text, as a store on disk", epilog=_FORMATS
+    )
+    extraction.add_argument("--corpus", required=True, help="labelled text; formats: see below")
+    extraction.add_argument("--out", required=True, help="folder for the store")
+    _add_property_options(extraction, required=False)
+    _add_model_options(extraction, required=True)
+    extraction.set_defaults(run=_extract)
+
+    analysis = commands.add_parser(
+        "analyze", help="probe, ranking and ablation of one or more properties", epilog=_FORMATS
+    )
+    analysis.add_argument("--train", required=True, help="labelled text, or a store")
+    analysis.add_argument(
+        "--test", help="labelled text, or a store (default: a fifth of the training sentences)"
+    )
+    analysis.add_argument("--out", required=True, help="folder for the results")
+    _add_property_options(analysis, required=True)
+    _add_model_options(analysis, required=False)
+    _add_fit_options(analysis)
+    analysis.set_defaults(run=_analyze)
+    return parser
+
+
+_FORMATS = (
+    "Text: *.conllu (properties upos, xpos, deprel, deprel.universal, feats.X, misc.X), *.json (a "
+    "saved corpus), WORDS::LABELS (two parallel files), or columns (properties pos=1, ner=-1). "
+    "With any of them: word.casing, word.length, word.suffix=ing,ly, word.set=he,she, word.regex=X."
+)
+
+
+def _add_property_options(parser: argparse.ArgumentParser, required: bool) -> None:
+    parser.add_argument(
+        "--property",
+        dest="properties",
+        action="append",
+        default=[],
+        required=required,
+        metavar="NAME",
+        help="what to read as labels; repeat it for several",
+    )
+    parser.add_argument(
+        "--numeric",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a property of --property whose labels are numbers to predict",
+    )
+
+
+def _add_model_options(parser: argparse.ArgumentParser, required: bool) -> None:
+    parser.add_argument(
+        "--model", required=required, help="folder, .gguf file or hub name of a transformers model"
+    )
+    parser.add_argument(
+        "--layers",
+        default="hidden",
+        help="hidden (embeddings and blocks), mlp, or module names with wildcards, separated by "
+        "commas (%(default)s)",
+    )
+    parser.add_argument(
+        "--pooling",
+        choices=SENTENCE_POOLINGS,
+        help="how tokens become a row (last; for labels of sentences: mean)",
+    )
+    parser.add_argument("--max-words", type=_positive, help="read only so many training words")
+    parser.add_argument("--batch-tokens", type=_positive, default=2048, help="(%(default)s)")
+    parser.add_argument("--device", default="cpu", help="cpu, cuda, … (%(default)s)")
+    parser.add_argument(
+        "--trust-remote-code",
+        action="store_true",
+        help="run code that the model's author put beside it",
+    )
+
+
+def _add_fit_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--l1", type=_penalty, default=1e-3, help="strength of Σ|W| (%(default)s)")
+    parser.add_argument("--l2", type=_penalty, default=1e-4, help="strength of ΣW² (%(default)s)")
+    parser.add_argument(
+        "--draws", type=_positive, default=5, help="of random neurons (%(default)s)"
+    )
+    parser.add_argument(
+        "--retrain", action="store_true", help="also re-train probes for the ablation (minutes)"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="(%(default)s)")
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"must be 1 or more; found {text}")
+    return number
+
+
+def _penalty(text: str) -> float:
+    number = float(text)
+    if not 0 <= number < float("inf"):
+        raise argparse.ArgumentTypeError(f"must be 0 or more; found {text}")
+    return number
+
+
+def _demo(options: argparse.Namespace) -> None:
+    folder = demo_model_folder()
+    out = Path(options.out)
+    out.mkdir(parents=True, exist_ok=True)
+    files = []
+    for number, (name, sentences) in enumerate(DEMO_SENTENCES.items()):
+        files.append(out / f"{name}.json")
+        generate_corpus(sentences, seed=options.seed + number).save(files[-1])
+    command = ["analyze", "--model", str(folder), "--train", str(files[0]), "--test", str(files[1])]
+    for name in DEMO_PROPERTIES:
+        command += ["--property", name]
+    for option in ("l1", "l2", "draws", "seed", "out"):
+        command += [f"--{option}", str(getattr(options, option))]
+    command += ["--retrain"] if options.retrain else []
+    print(f"The demo writes two generated corpora and runs\n\n  captum-lca {shlex.join(command)}\n")
+    _analyze(_parser().parse_args(command))
+
+
+def _extract(options: argparse.Namespace) -> None:
+    corpus = _read(options.corpus, options)
+    model, tokenizer = _load(options)
+    units = {_unit(corpus, name) for name in options.properties} or {"word"}
+    if len(units) > 1:
+        raise ValueError("a store is of words or of sentences; extract them separately")
+    store = _extracted(corpus, units.pop(), Path(options.out), options, (model, tokenizer))
+    print(f"{store.rows:,} rows × {store.layout.size:,} neurons in {options.out}")
+
+
+def _analyze(options: argparse.Namespace) -> None:
+    began = time.perf_counter()
+    train, test = _halves(options)
+    for name in options.properties:
+        encode_labels(train.corpus.labels_of(name))  # refuses what can't be fitted, before the work
+        encode_labels(test.corpus.labels_of(name))
+    is_text = train.store is None or test.store is None
+    model = _load(options) if is_text else None
+    out = Path(options.out)
+    for name in options.properties:
+        halves = []
+        for part in (train, test):
+            store = part.store
+            if store is None:
+                unit = _unit(part.corpus, name)
+                folder = out / "activations" / f"{part.name}-{unit}s"
+                store = _extracted(part.corpus, unit, folder, options, model)
+            halves.append(_labelled(store, part.corpus, name))
+        study = study_property(
+            name,
+            *halves,
+            l1=options.l1,
+            l2=options.l2,
+            baselines=("mean", "zero", "retrained") if options.retrain else ("mean", "zero"),
+            draws=options.draws,
+            seed=options.seed,
+            device=options.device,
+            progress=_is_watched(),
+        )
+        folder = out if len(options.properties) == 1 else out / _file_name(name)
+        write_study(study, folder, _settings(options))
+        print(_printable(_table(study)))
+        print(f"  results in {folder}\n")
+    print(f"done in {time.perf_counter() - began:.0f} s")
+
+
+@dataclass(frozen=True)
+class _Half:
+    """The training or the test half of a study."""
+
+    name: str
+    corpus: Corpus
+    store: ActivationStore | None
+    """None: the corpus is text, still to be extracted."""
+
+
+def _halves(options: argparse.Namespace) -> tuple[_Half, _Half]:
+    train = _half("train", options.train, options)
+    if options.test is not None:
+        return train, _half("test", options.test, options)
+    if train.store is not None:
+        raise ValueError("give --test: a store can't be split into a training and a test half")
+    kept, held_out = train.corpus.split([1 - HELD_OUT, HELD_OUT], seed=options.seed)
+    return _Half("train", kept, None), _Half("test", held_out, None)
+
+
+def _half(name: str, path: str, options: argparse.Namespace) -> _Half:
+    if not (Path(path) / INDEX_FILE).is_file():
+        corpus = _read(path, options)
+        if name == "train" and options.max_words:
+            corpus = corpus.limit(options.max_words)
+        return _Half(name, corpus, None)
+    store = ActivationStore.open(path)
+    if store.corpus is None:
+        raise ValueError(f"{path}: the store carries no corpus, so there are no labels")
+    return _Half(name, _with_numbers(store.corpus, options), store)
+
+
+def _read(path: str, options: argparse.Namespace) -> Corpus:
+    return _with_numbers(read_corpus(path, options.properties), options)
+
+
+def _with_numbers(corpus: Corpus, options: argparse.Namespace) -> Corpus:
+    for name in options.numeric:
+        corpus = corpus.as_numbers(name)
+    return corpus
+
+
+def _load(options: argparse.Namespace) -> tuple[Any, Any]:
+    if options.model is None:
+        raise ValueError("give --model: there is text to run through it")
+    return load_model(
+        options.model, device=options.device, trust_remote_code=options.trust_remote_code
+    )
+
+
+def _extracted(
+    corpus: Corpus, unit: str, folder: Path, options: argparse.Namespace, model: Any
+) -> ActivationStore:
+    layers = options.layers.split(",")
+    default_pooling = "last" if unit == "word" else "mean"
+    return extract(
+        corpus,
+        *model,
+        layers=layers,
+        unit=unit,
+        pooling=options.pooling or default_pooling,
+        out=folder,
+        batch_tokens=options.batch_tokens,
+        progress=_is_watched(),
+    )
+
+
+def _unit(corpus: Corpus, name: str) -> str:
+    corpus.labels_of(name)  # refuses what is not there
+    return "word" if name in corpus.labels else "sentence"
+
+
+def _labelled(store: ActivationStore, corpus: Corpus, name: str) -> LabelledActivations:
+    words = corpus.words if name in corpus.labels else None
+    return LabelledActivations(store, corpus.labels_of(name), words)
+
+
+def _settings(options: argparse.Namespace) -> dict[str, Any]:
+    given = {key: value for key, value in vars(options).items() if key != "run"}
+    return {"captum_lca": __version__, "torch": torch.__version__, **given}
+
+
+def _table(study: PropertyStudy) -> str:
+    """The study's headline, for people to read."""
+    report = study.probe.report
+    nonzeros = report.nonzeros if report else int(study.probe.weight.count_nonzero())
+    top = top_count(study)
+    layers = study.ranking.layer_counts(top)
+    lines = [
+        f"{study.property}",
+        f"  {_score_line(study)}",
+        f"  probe: {nonzeros:,} of {study.probe.weight.numel():,} weights are not zero, on "
+        f"{int(study.probe.weight.any(0).sum()):,} of {len(study.ranking):,} neurons",
+        f"  the top {top} neurons by layer: "
+        + ", ".join(f"{name} {count}" for name, count in layers.items()),
+    ]
+    if len(massive := study.massive.neurons):
+        named = [study.massive.layout.locate(neuron) for neuron in massive[:3].tolist()]
+        lines.append(
+            f"  {len(massive)} neurons with massive activations (up to "
+            f"{study.massive.largest[0]:,.0f}), such as "
+            + ", ".join(f"{layer}[{index}]" for layer, index in named)
+        )
+    return "\n".join([*lines, *_ablation_lines(study)])
+
+
+def _score_line(study: PropertyStudy) -> str:
+    scores = study.scores
+    if isinstance(scores, RegressionScores):
+        baseline = "" if scores.mean_rmse is None else f" (always the mean: {scores.mean_rmse:.3f})"
+        return (
+            f"Pearson {scores.pearson:.3f}, Spearman {scores.spearman:.3f}, R² {scores.r2:.3f}, "
+            f"RMSE {scores.rmse:.3f}{baseline} on {scores.rows:,} test rows"
+        )
+    baselines = [f"majority {scores.majority_accuracy or 0:.3f}"]
+    if scores.word_accuracy is not None:
+        baselines.append(f"word identity {scores.word_accuracy:.3f}")
+    return (
+        f"accuracy {scores.accuracy:.3f} ({', '.join(baselines)}), macro-F1 {scores.macro_f1:.3f}, "
+        f"Matthews {scores.matthews:.3f} on {scores.rows:,} test rows, "
+        f"{len(study.probe.classes)} classes"
+    )
+
+
+def _ablation_lines(study: PropertyStudy) -> list[str]:
+    frame = study.ablation.to_frame()
+    metric = study.ablation.metric
+    lines = [f"  {metric} with all neurons {study.ablation.full:.3f}; with some of them ablated:"]
+    header = f"    {'':9}{'neurons':>8}{'baseline':>11}{'top':>8}{'random':>16}{'bottom':>8}"
+    lines.append(header)
+    for (baseline, action, neurons), rows in frame.groupby(
+        ["baseline", "action", "neurons"], sort=False
+    ):
+        by_choice = rows.set_index("choice")
+        random = f"{by_choice.score['random']:.3f} ± {by_choice.spread['random']:.3f}"
+        lines.append(
+            f"    {action:9}{neurons:>8}{baseline:>11}{by_choice.score['top']:>8.3f}"
+            f"{random:>16}{by_choice.score['bottom']:>8.3f}"
+        )
+    return lines
+
+
+def _printable(text: str) -> str:
+    """The text without control characters, which a terminal would obey."""
+    return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def _one_line(error: BaseException) -> str:
+    return _printable(" ".join(str(error).split())) or type(error).__name__
+
+
+def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
+    print(f"captum-lca: warning: {_printable(' '.join(str(message).split()))}", file=sys.stderr)
+
+
+def _file_name(name: str) -> str:
+    """The name of a property as that of a folder."""
+    return re.sub(r"[^\w.-]", "_", name).lstrip(".") or "property"
+
+
+def _is_watched() -> bool:
+    """Whether somebody may be looking at progress bars."""
+    return sys.stderr.isatty()
