@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from captum_lca.neurons import NeuronLayout, as_neuron_ids
+from captum_lca.probes.formulation import Coefficients, Formulation, formulate
 from captum_lca.probes.labels import Labels, Targets, encode_labels
 from captum_lca.probes.linear_probe import FitReport, LinearProbe
-from captum_lca.probes.objective import CrossEntropy, Loss, SquaredError
 from captum_lca.probes.penalty import ElasticNet
 from captum_lca.probes.rows import Activations, aligned_labels, as_source, standardised_rows
-from captum_lca.probes.solver import Solution, solve
-from captum_lca.probes.standardisation import Standardisation
+from captum_lca.probes.solver import solve
 
 DEFAULT_TOLERANCE = 1e-3
 """Share of the gradient at zero weights that may be left."""
@@ -87,50 +85,45 @@ def fit_elastic_net(
         5012
     """
     began = time.perf_counter()
-    penalty = ElasticNet(l1, l2)
+    ElasticNet(l1, l2)  # checks them
+    if not tolerance > 0:
+        raise ValueError(f"tolerance must be positive; found {tolerance}")
     source = as_source(activations, layout)
     targets = encode_labels(aligned_labels(source, labels), classes)
     ids = None if neurons is None else _checked_ids(neurons, source.layout)
-    unit = TargetUnit.of(targets)
     _check_init(init, targets, source.layout)
     place = None if device is None else torch.device(device)
     rows, standardisation = standardised_rows(source, targets.rows, ids, place)
+    formulation = formulate(targets)
     solution = solve(
         rows,
-        _loss_of(targets, unit, rows.like),
-        penalty,
-        None if init is None else _start_at(init, unit, ids, rows.like),
+        formulation.loss(rows.like),
+        formulation.penalty(l1, l2),
+        _start(init, formulation, ids, rows.like),
         tolerance=tolerance,
         max_iterations=max_iterations,
         seed=seed,
     )
-    report = _report(solution, penalty, targets, seconds=time.perf_counter() - began, seed=seed)
-    return _probe(
-        solution,
-        standardisation,
-        unit=unit,
-        ids=ids,
-        targets=targets,
-        layout=source.layout,
-        report=report,
+    weight, bias = formulation.to_probe(solution.weight, solution.bias)
+    report = FitReport(
+        loss=formulation.loss_name,
+        l1=l1,
+        l2=l2,
+        rows=len(targets.rows),
+        class_rows=targets.class_rows,
+        fitted_neurons=weight.shape[1],
+        nonzeros=int(weight.count_nonzero()),
+        objective=solution.objective,
+        optimality=solution.optimality,
+        target=solution.target,
+        iterations=solution.iterations,
+        seconds=time.perf_counter() - began,
+        seed=seed,
     )
-
-
-@dataclass(frozen=True)
-class TargetUnit:
-    """The unit in which the solver sees a number to predict; of no effect on classes."""
-
-    mean: float = 0.0
-    """What the solver sees as 0."""
-    scale: float = 1.0
-    """What the solver sees as 1."""
-
-    @classmethod
-    def of(cls, targets: Targets) -> TargetUnit:
-        """Mean and standard deviation (population form) of the numbers to predict."""
-        if not targets.is_regression:
-            return cls()
-        return cls(float(targets.values.mean()), float(targets.values.std(correction=0)))
+    tensors = (weight, bias, standardisation.mean.to(weight), standardisation.scale.to(weight))
+    if ids is not None:
+        tensors = _spread(*tensors, ids=ids.to(weight.device), size=source.layout.size)
+    return LinearProbe(*tensors, classes=targets.classes, layout=source.layout, report=report)
 
 
 def _checked_ids(neurons: Iterable[int] | Tensor, layout: NeuronLayout) -> Tensor:
@@ -151,59 +144,23 @@ def _check_init(init: LinearProbe | None, targets: Targets, layout: NeuronLayout
         raise ValueError("init has another layout than the activations")
 
 
-def _loss_of(targets: Targets, unit: TargetUnit, like: Tensor) -> Loss:
-    if targets.is_regression:
-        return SquaredError(((targets.values - unit.mean) / unit.scale).to(like))
-    return CrossEntropy(targets.values.to(like.device), len(targets.classes))
-
-
-def _start_at(
-    init: LinearProbe, unit: TargetUnit, ids: Tensor | None, like: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Weights of the fitted neurons and biases of a probe, in the solver's unit."""
+def _start(
+    init: LinearProbe | None, formulation: Formulation, ids: Tensor | None, like: Tensor
+) -> Coefficients | None:
+    """Where the solver starts: at ``init``'s weights of the fitted neurons, and its biases."""
+    if init is None:
+        return None
     weight = init.weight if ids is None else init.weight[:, ids.to(init.weight.device)]
-    return (weight / unit.scale).to(like), ((init.bias - unit.mean) / unit.scale).to(like)
+    return formulation.to_solver(weight.to(like), init.bias.to(like))
 
 
-def _report(
-    solution: Solution, penalty: ElasticNet, targets: Targets, *, seconds: float, seed: int
-) -> FitReport:
-    return FitReport(
-        loss="squared error" if targets.is_regression else "cross-entropy",
-        l1=penalty.l1,
-        l2=penalty.l2,
-        rows=len(targets.rows),
-        class_rows=targets.class_rows,
-        fitted_neurons=solution.weight.shape[1],
-        nonzeros=int(solution.weight.count_nonzero()),
-        objective=solution.objective,
-        optimality=solution.optimality,
-        target=solution.target,
-        iterations=solution.iterations,
-        seconds=seconds,
-        seed=seed,
-    )
-
-
-def _probe(
-    solution: Solution,
-    standardisation: Standardisation,
-    *,
-    unit: TargetUnit,
-    ids: Tensor | None,
-    targets: Targets,
-    layout: NeuronLayout,
-    report: FitReport,
-) -> LinearProbe:
-    """The solution in the target's unit, over all neurons of the layout."""
-    weight = solution.weight * unit.scale
-    mean, scale = standardisation.mean.to(weight), standardisation.scale.to(weight)
-    if ids is not None:
-        columns, size = ids.to(weight.device), layout.size
-        weight = weight.new_zeros(len(weight), size).index_copy_(1, columns, weight)
-        mean = mean.new_zeros(size).index_copy_(0, columns, mean)
-        scale = scale.new_ones(size).index_copy_(0, columns, scale)
-    bias = solution.bias * unit.scale + unit.mean
-    return LinearProbe(
-        weight, bias, mean, scale, classes=targets.classes, layout=layout, report=report
+def _spread(
+    weight: Tensor, bias: Tensor, mean: Tensor, scale: Tensor, *, ids: Tensor, size: int
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The tensors of a probe of some neurons, over all ``size`` neurons of the layout."""
+    return (
+        weight.new_zeros(len(weight), size).index_copy_(1, ids, weight),
+        bias,
+        mean.new_zeros(size).index_copy_(0, ids, mean),
+        scale.new_ones(size).index_copy_(0, ids, scale),
     )

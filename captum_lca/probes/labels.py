@@ -59,7 +59,7 @@ def encode_labels(labels: Labels, classes: Sequence[str] | None = None) -> Targe
         ValueError: No row has a label, only one class occurs, labels of different kinds are mixed,
             a label is not among ``classes``, or a number to predict is infinite or always the same.
     """
-    values = _as_list(labels)
+    values = as_list(labels)
     rows = [row for row, value in enumerate(values) if not is_missing(value)]
     if not rows:
         raise ValueError(f"no labelled rows: none of the {len(values)} labels is set")
@@ -68,7 +68,12 @@ def encode_labels(labels: Labels, classes: Sequence[str] | None = None) -> Targe
     return Targets(torch.tensor(rows), targets, names)
 
 
-def _as_list(labels: Labels) -> list[Any]:
+def as_list(labels: Labels) -> list[Any]:
+    """Labels in any form as a list.
+
+    Raises:
+        ValueError: One string instead of a sequence, or more than one dimension.
+    """
     if isinstance(labels, str):
         raise ValueError("labels must be a sequence with one label per row; found one string")
     if isinstance(labels, Tensor | np.ndarray):

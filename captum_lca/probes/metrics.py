@@ -19,9 +19,8 @@ from sklearn.metrics import (
     precision_recall_fscore_support,
     r2_score,
 )
-from torch import Tensor
 
-from captum_lca.probes.labels import Labels, Targets, encode_labels, is_missing
+from captum_lca.probes.labels import Labels, Targets, as_list, encode_labels, is_missing
 from captum_lca.probes.linear_probe import LinearProbe
 from captum_lca.probes.rows import Activations, aligned_labels, as_source
 
@@ -269,7 +268,7 @@ def class_names(labels: Labels, classes: Sequence[str]) -> list[str | None]:
     Raises:
         ValueError: Labels that are numbers to predict, or positions beyond the classes.
     """
-    values = labels.tolist() if isinstance(labels, Tensor | np.ndarray) else list(labels)
+    values = as_list(labels)
     digits = all(name.lstrip("-").isdigit() for name in classes)
     return [None if is_missing(value) else _class_name(value, classes, digits) for value in values]
 

@@ -14,8 +14,8 @@ from captum_lca.probes.penalty import Penalty
 
 DAMPING = 1e-7
 """Added to every curvature, so that an output without any has a finite step."""
-PASSES = 3
-"""How often the outputs are gone through; each sees what the others did."""
+MOST_PASSES = 30
+"""How often the outputs are gone through at most; each sees what the others did."""
 
 
 @dataclass(frozen=True)
@@ -78,22 +78,28 @@ class QuadraticModel:
 
         Args:
             penalty: On the weights.
-            accuracy: Optimality that each output's small problem is solved to.
+            accuracy: Optimality at which to stop.
 
         Returns:
             Move: From the point to the minimum.
         """
         weight, bias = self.weight.clone(), torch.zeros_like(self.slope[1])
         logits = torch.zeros_like(self.curvature.diagonal)
-        for _ in range(PASSES):
+        for _ in range(MOST_PASSES):
+            done = True
             for output, block in enumerate(self.blocks):
                 pull = (self.row_weight * self.curvature.times(logits))[:, output]
                 old = weight[output, block.neurons]
-                new = block.minimise(old, pull, penalty, accuracy)
-                weight[output, block.neurons] = new
+                if block.violation(old, pull, penalty) <= accuracy:
+                    continue
+                done = False
+                new = block.minimise(old, pull, penalty, accuracy / 2)
                 shift, change = block.follow(new - old, pull)
+                weight[output, block.neurons] = new
                 bias[output] += shift
                 logits[:, output] += change
+            if done:
+                break
         move = weight - self.weight
         promised = penalty.value(self.weight) - penalty.value(weight)
         return Move(move, bias, promised - self._rise(move, bias, logits))
@@ -135,14 +141,29 @@ class _OutputBlock:
         self.matrix = (self.activations * curvature[:, None]).T @ self.activations
         self.matrix.diagonal().add_(DAMPING)
 
-    def minimise(self, weight: Tensor, pull: Tensor, penalty: Penalty, accuracy: float) -> Tensor:
-        """The best weights, starting from ``weight``, shape (k,).
+    def violation(self, weight: Tensor, pull: Tensor, penalty: Penalty) -> float:
+        """How far model + penalty is from its minimum over this output.
 
-        ``pull`` is what the moves made so far add to the derivative of each sampled row's loss in
-        this output's logit, times what the row counts for. Shape (sampled,).
+        Args:
+            weight: Where the output's weights stand. Shape (k,).
+            pull: What the moves made so far add to the derivative of each sampled row's loss in
+                this output's logit, times what the row counts for. Shape (sampled,).
+            penalty: On the weights.
+
+        Returns:
+            Largest entry of the smallest subgradient, the bias included.
         """
-        slope = self.slope + pull @ self.activations
-        return minimise_quadratic(self.matrix, slope, weight, penalty, accuracy)
+        bias_slope = (self.bias_slope + pull.sum()).abs()
+        rest = penalty.subgradient(weight, self._slope(pull)).abs()
+        return float(torch.cat([rest, bias_slope[None]]).max())
+
+    def minimise(self, weight: Tensor, pull: Tensor, penalty: Penalty, accuracy: float) -> Tensor:
+        """The best weights, found from ``weight`` on; arguments as above. Shape (k,)."""
+        return minimise_quadratic(self.matrix, self._slope(pull), weight, penalty, accuracy)
+
+    def _slope(self, pull: Tensor) -> Tensor:
+        """Gradient of the model in the weights, where the bias follows them. Shape (k,)."""
+        return self.slope + pull @ self.activations
 
     def follow(self, change: Tensor, pull: Tensor) -> tuple[Tensor, Tensor]:
         """Changes of the bias and of the sampled rows' logits that go with a change of weights."""

@@ -6,7 +6,7 @@ from typing import Protocol
 
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy, pad
+from torch.nn.functional import cross_entropy, pad, softplus
 
 from captum_lca.probes.rows import StandardisedRows
 
@@ -98,6 +98,37 @@ class SoftmaxCurvature:
         return self.probabilities * (change - mean)
 
 
+class LogisticLoss:
+    """Cross-entropy of two classes in the difference z of their logits, log(1 + e^z) − target·z.
+
+    Args:
+        targets: 0 or 1. Shape (rows,), floating point.
+    """
+
+    outputs = 1
+
+    def __init__(self, targets: Tensor) -> None:
+        self.targets = targets[:, None]
+
+    def start(self) -> Tensor:
+        """Logarithm of the odds of the second class. Shape (1,)."""
+        ones = self.targets.double().sum(0)
+        return (ones.clamp(min=0.5) / (len(self.targets) - ones).clamp(min=0.5)).log()
+
+    def values(self, logits: Tensor) -> Tensor:
+        """Loss of each row. From shape (rows, 1) to (rows,)."""
+        return softplus((1 - 2 * self.targets) * logits).squeeze(1)
+
+    def residual(self, logits: Tensor) -> Tensor:
+        """Probability of the second class minus target. Shape (rows, 1)."""
+        return logits.sigmoid() - self.targets
+
+    def curvature(self, logits: Tensor) -> DiagonalCurvature:
+        """Second derivatives at the logits of any rows."""
+        probability = logits.sigmoid()
+        return DiagonalCurvature(probability * (1 - probability))
+
+
 class SquaredError:
     """Half the squared error, ½(logit − target)².
 
@@ -122,24 +153,24 @@ class SquaredError:
         """Prediction minus target. Shape (rows, 1)."""
         return logits - self.targets
 
-    def curvature(self, logits: Tensor) -> UnitCurvature:
+    def curvature(self, logits: Tensor) -> DiagonalCurvature:
         """Second derivatives at the logits of any rows."""
-        return UnitCurvature(torch.ones_like(logits))
+        return DiagonalCurvature(torch.ones_like(logits))
 
 
-class UnitCurvature:
-    """1 for every row.
+class DiagonalCurvature:
+    """One logit per row, so one number per row.
 
     Args:
-        diagonal: Ones. Shape (rows, 1).
+        diagonal: Shape (rows, 1).
     """
 
     def __init__(self, diagonal: Tensor) -> None:
         self.diagonal = diagonal
 
     def times(self, change: Tensor) -> Tensor:
-        """The change itself. Shape (rows, 1)."""
-        return change
+        """Their product. Shape (rows, 1)."""
+        return self.diagonal * change
 
 
 class MeanLoss:

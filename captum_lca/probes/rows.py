@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from captum_lca.neurons import NeuronLayout
-from captum_lca.probes.labels import Labels
+from captum_lca.probes.labels import Labels, as_list
 from captum_lca.probes.standardisation import NeuronMoments, Standardisation
 
 BLOCK = 1024
@@ -108,7 +108,7 @@ def aligned_labels(source: ActivationSource, labels: Labels) -> Labels:
     Raises:
         ValueError: They are not as many as the rows.
     """
-    aligned: Labels = source.align(labels)
+    aligned: Labels = as_list(source.align(labels))
     if len(aligned) != source.rows:
         raise ValueError(
             f"labels and activations are misaligned: {len(aligned)} labels, {source.rows} rows"

@@ -30,7 +30,7 @@ FIRST_SAMPLE = 6000
 """Rows of the first curvature samples."""
 PATH_RATIO = 3.0
 """Each penalty on the way to the one asked for is this many times the next."""
-INNER_ACCURACY = 0.05
+INNER_ACCURACY = 0.1
 """Optimality at which a model counts as minimised, as a share of that of the point."""
 HELD = 0.5
 """A step that brings less than this share of what was promised asks for a larger sample."""
