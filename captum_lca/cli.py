@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 
@@ -63,8 +63,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser that refuses in one line, like everything else here."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(BAD_INPUT, f"captum-lca: error: {_printable(message)} (see {self.prog} --help)\n")
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="captum-lca",
         description="Find the neurons of a transformer that carry a property of language.",
     )
@@ -145,7 +152,7 @@ def _add_model_options(parser: argparse.ArgumentParser, required: bool) -> None:
     )
     parser.add_argument("--max-words", type=_positive, help="read only so many training words")
     parser.add_argument("--batch-tokens", type=_positive, default=2048, help="(%(default)s)")
-    parser.add_argument("--device", default="cpu", help="cpu, cuda, … (%(default)s)")
+    parser.add_argument("--device", type=_device, default="cpu", help="cpu, cuda, … (%(default)s)")
     parser.add_argument(
         "--trust-remote-code",
         action="store_true",
@@ -170,6 +177,15 @@ def _positive(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError(f"must be 1 or more; found {text}")
     return number
+
+
+def _device(text: str) -> str:
+    try:
+        torch.empty(0, device=text)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise argparse.ArgumentTypeError(f"{text!r} can't be used here: {reason}") from error
+    return text
 
 
 def _penalty(text: str) -> float:
@@ -200,7 +216,7 @@ def _demo(options: argparse.Namespace) -> None:
 def _extract(options: argparse.Namespace) -> None:
     corpus = _read(options.corpus, options)
     model, tokenizer = _load(options)
-    units = {_unit(corpus, name) for name in options.properties} or {"word"}
+    units = {_unit(corpus, name) for name in corpus.properties} or {"word"}
     if len(units) > 1:
         raise ValueError("a store is of words or of sentences; extract them separately")
     store = _extracted(corpus, units.pop(), Path(options.out), options, (model, tokenizer))
@@ -210,13 +226,14 @@ def _extract(options: argparse.Namespace) -> None:
 def _analyze(options: argparse.Namespace) -> None:
     began = time.perf_counter()
     train, test = _halves(options)
-    for name in options.properties:
+    names = train.properties(options)
+    for name in names:
         encode_labels(train.corpus.labels_of(name))  # refuses what can't be fitted, before the work
         encode_labels(test.corpus.labels_of(name))
     is_text = train.store is None or test.store is None
     model = _load(options) if is_text else None
     out = Path(options.out)
-    for name in options.properties:
+    for name in names:
         halves = []
         for part in (train, test):
             store = part.store
@@ -236,7 +253,7 @@ def _analyze(options: argparse.Namespace) -> None:
             device=options.device,
             progress=_is_watched(),
         )
-        folder = out if len(options.properties) == 1 else out / _file_name(name)
+        folder = out if len(names) == 1 else out / _file_name(name)
         write_study(study, folder, _settings(options))
         print(_printable(_table(study)))
         print(f"  results in {folder}\n")
@@ -251,6 +268,10 @@ class _Half:
     corpus: Corpus
     store: ActivationStore | None
     """None: the corpus is text, still to be extracted."""
+
+    def properties(self, options: argparse.Namespace) -> Sequence[str]:
+        """Names of the properties asked for: ``pos=1`` in a file of columns is named ``pos``."""
+        return self.corpus.properties if self.store is None else tuple(options.properties)
 
 
 def _halves(options: argparse.Namespace) -> tuple[_Half, _Half]:

@@ -1,0 +1,26 @@
+import json
+
+from matplotlib import pyplot as plt
+
+from captum_lca.report.folder import _finite, write_study
+
+
+def test_numbers_that_json_does_not_have():
+    values = {"a": [1.0, float("nan"), (float("inf"), "text")], 3: None}
+    assert _finite(values) == {"a": [1.0, None, [None, "text"]], "3": None}
+    json.dumps(_finite(values), allow_nan=False)
+
+
+def test_files_are_replaced_and_no_figure_stays_open(study, tmp_path):
+    for _ in range(2):
+        write_study(study, tmp_path / "out", {"seed": 0})
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert names == {
+        "results.json",
+        "ranking.csv",
+        "probe.safetensors",
+        "layers.png",
+        "ablation.png",
+    }
+    assert json.loads((tmp_path / "out" / "results.json").read_text())["settings"] == {"seed": 0}
+    assert not plt.get_fignums()

