@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import nn
 
 Span = tuple[int, int]
 """Characters of a text, as (start, end)."""
@@ -168,18 +169,30 @@ class SentenceEncoder:
         return _Tokens(np.concatenate(spans), np.concatenate(windows), np.concatenate(positions))
 
 
-def model_window(tokenizer: Any, config: Any) -> int | None:
+def model_window(tokenizer: Any, model: nn.Module) -> int | None:
     """The most tokens that the model takes at once, special ones included; None: no limit known.
 
-    Models of the RoBERTa family count positions from behind their padding index: there the
-    tokenizer's limit is the right one, and the smaller of the two is taken.
+    The smaller of what the tokenizer says and how many positions the model has.
     """
+    positions = getattr(getattr(model, "config", None), "max_position_embeddings", None)
     limits = [
         getattr(tokenizer, "model_max_length", None),
-        getattr(config, "max_position_embeddings", None),
+        positions and positions - _positions_before_text(model),
     ]
     known = [int(limit) for limit in limits if limit is not None and 0 < limit < LONGEST_WINDOW]
     return min(known, default=None)
+
+
+def _positions_before_text(model: nn.Module) -> int:
+    """Models of the RoBERTa family number positions from behind their padding index."""
+    behind = [
+        table.padding_idx + 1
+        for name, table in model.named_modules()
+        if name.endswith("position_embeddings")
+        and isinstance(table, nn.Embedding)
+        and table.padding_idx is not None
+    ]
+    return max(behind, default=0)
 
 
 def word_spans(words: Sequence[str]) -> list[Span]:
@@ -208,6 +221,7 @@ def tokens_of_spans(tokens: NDArray[np.int64], spans: Sequence[Span]) -> list[ND
     first = np.searchsorted(ends, tokens[:, 0], side="right")
     stop = np.searchsorted(starts, tokens[:, 1], side="left")
     touched = np.maximum(stop - first, 0)  # a token of nothing but space touches no word
+    touched[tokens[:, 0] == tokens[:, 1]] = 0
     token_numbers = np.repeat(np.arange(len(tokens)), touched)
     offsets = np.arange(touched.sum()) - np.repeat(np.cumsum(touched) - touched, touched)
     span_numbers = np.repeat(first, touched) + offsets

@@ -104,7 +104,7 @@ def extract(
         raise ValueError(f"dtype must be torch.float16 or torch.float32; found {dtype}")
     base = base_model(model)
     config = getattr(base, "config", None)
-    window = window or model_window(tokenizer, config)
+    window = model_window(tokenizer, base) if window is None else window
     encoder = SentenceEncoder(tokenizer, window, pooling, unit)
     if device is not None:
         base.to(device)

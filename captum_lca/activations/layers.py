@@ -45,17 +45,20 @@ def resolve_layers(model: nn.Module, layers: object = "hidden") -> tuple[ModelLa
             block returns; ``"mlp"``: the MLP neurons inside the blocks, that is, the input of each
             block's down-projection. Or a name as in ``model.named_modules()``, with ``*`` and ``?``
             as wildcards, with ``[input]`` behind it for what the module receives, with ``@2``
-            behind it for the module's third call; or a module; or a sequence of any of these.
+            behind it for the module's third call; or a module; or a sequence of any of these (a
+            ModuleList is one).
 
     Returns:
         The layers in the order given, without repetitions.
 
     Raises:
-        ValueError: A name or module is not in the model, or the model has no blocks to find.
+        ValueError: A name or module is not in the model, or the model has no blocks to find, or
+            spreads them over several lists.
     """
-    specs = layers if isinstance(layers, Sequence) and not isinstance(layers, str) else [layers]
+    if isinstance(layers, str) or not isinstance(layers, Sequence | nn.ModuleList):
+        layers = [layers]
     found: dict[str, ModelLayer] = {}
-    for spec in specs:
+    for spec in layers:
         for layer in _resolve_one(model, spec):
             found.setdefault(layer.name, layer)
     if not found:
@@ -100,17 +103,22 @@ def _named_layers(model: nn.Module, pattern: str) -> list[ModelLayer]:
         if name and (name == bare or fnmatchcase(name, bare))
     ]
     if not matches or (call and not call.isdecimal()):
-        blocks = _blocks(model)
-        raise ValueError(
-            f"no layer {pattern!r} in {type(model).__name__}; its blocks are "
-            f"{blocks[0][0]} to {blocks[-1][0]}; shortcuts: hidden, embeddings, mlp"
-        )
+        raise ValueError(f"no layer {pattern!r} in {type(model).__name__}; {_known_names(model)}")
     ending = (CALL_MARK + call if call else "") + (INPUT_MARK if is_input else "")
     number = int(call) if call else None
     return [
         ModelLayer(name + ending, module, "input" if is_input else "output", number)
         for name, module in matches
     ]
+
+
+def _known_names(model: nn.Module) -> str:
+    lists = _outermost_lists(model)
+    if not lists:
+        return "its modules are " + ", ".join(name for name, _ in model.named_children())
+    name = _heaviest(lists)
+    last = len(lists[name]) - 1
+    return f"its blocks are {name}.0 to {name}.{last}; shortcuts: hidden, embeddings, mlp"
 
 
 def _hidden_layers(model: nn.Module) -> list[ModelLayer]:
@@ -122,8 +130,9 @@ def _hidden_layers(model: nn.Module) -> list[ModelLayer]:
 def _block_calls(model: nn.Module) -> list[ModelLayer]:
     """Every block once per call: models that share weights run one block several times in a row."""
     blocks = _blocks(model)
-    expected = getattr(getattr(model, "config", None), "num_hidden_layers", None) or len(blocks)
-    calls = expected // len(blocks) if expected % len(blocks) == 0 else 1
+    config = getattr(model, "config", None)
+    shared = getattr(config, "num_hidden_groups", None) == len(blocks)
+    calls = getattr(config, "num_hidden_layers", 1) // len(blocks) if shared else 1
     if calls == 1:
         return [ModelLayer(name, block) for name, block in blocks]
     return [
@@ -135,15 +144,34 @@ def _block_calls(model: nn.Module) -> list[ModelLayer]:
 
 def _blocks(model: nn.Module) -> list[tuple[str, nn.Module]]:
     """Names and modules of the model's blocks: of its outermost module lists, the heaviest one."""
-    lists = {n: m for n, m in model.named_modules() if isinstance(m, nn.ModuleList) and len(m)}
-    outermost = [n for n in lists if not any(n.startswith(f"{other}.") for other in lists)]
-    if not outermost:
+    lists = _outermost_lists(model)
+    if not lists:
         raise ValueError(
             f"{type(model).__name__} has no list of blocks to take layers from; "
             f"name its layers or pass its modules"
         )
-    heaviest = max(outermost, key=lambda n: sum(p.numel() for p in lists[n].parameters()))
+    heaviest = _heaviest(lists)
+    parent, length = heaviest.rpartition(".")[0], len(lists[heaviest])
+    alike = [n for n, m in lists.items() if n.rpartition(".")[0] == parent and len(m) == length]
+    if len(alike) > 1:
+        raise ValueError(
+            f"the blocks of {type(model).__name__} are spread over the lists {', '.join(alike)}; "
+            f"name its layers or pass its modules"
+        )
     return [(f"{heaviest}.{number}", block) for number, block in enumerate(lists[heaviest])]
+
+
+def _outermost_lists(model: nn.Module) -> dict[str, nn.ModuleList]:
+    lists = {n: m for n, m in model.named_modules() if isinstance(m, nn.ModuleList) and len(m)}
+    return {
+        name: modules
+        for name, modules in lists.items()
+        if not any(name.startswith(f"{other}.") for other in lists)
+    }
+
+
+def _heaviest(lists: Mapping[str, nn.ModuleList]) -> str:
+    return max(lists, key=lambda name: sum(p.numel() for p in lists[name].parameters()))
 
 
 def _mlp_layers(model: nn.Module) -> list[ModelLayer]:
@@ -300,7 +328,7 @@ def _attach(layer: ModelLayer, tap: Tap, after_tap: Callable[[Tensor], None]) ->
         if layer.call is None and call > 0:
             raise ValueError(
                 f"layer {layer.name!r} runs more than once in a forward pass; "
-                f"say which call is meant, as in '{layer.name}{CALL_MARK}0'"
+                f"say which call is meant, as in '{_marked(layer, 0)}'"
             )
         if call == (layer.call or 0):
             tap(tensor)
@@ -311,6 +339,12 @@ def _attach(layer: ModelLayer, tap: Tap, after_tap: Callable[[Tensor], None]) ->
             lambda module, args, kwargs: observe((args, kwargs)), with_kwargs=True
         )
     return layer.module.register_forward_hook(lambda module, args, output: observe(output))
+
+
+def _marked(layer: ModelLayer, call: int) -> str:
+    """The name of another call of the layer's module."""
+    ending = INPUT_MARK if layer.side == "input" else ""
+    return f"{layer.name.removesuffix(ending)}{CALL_MARK}{call}{ending}"
 
 
 def _first_tensor(value: object) -> Tensor | None:
