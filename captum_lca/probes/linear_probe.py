@@ -219,14 +219,14 @@ class LinearProbe(nn.Module):
                         f"{metadata.get('format')!r}, expected {PROBE_FORMAT!r}"
                     )
                 tensors = [file.get_tensor(name) for name in _TENSORS]
+            classes = json.loads(metadata["classes"])
+            layout = NeuronLayout.from_json(json.loads(metadata["layout"]))
+            report = _report_from_json(metadata["report"])
         except SafetensorError as error:
             raise ValueError(f"{path}: not a probe in safetensors format ({error})") from error
-        return cls(
-            *tensors,
-            classes=json.loads(metadata["classes"]),
-            layout=NeuronLayout.from_json(json.loads(metadata["layout"])),
-            report=_report_from_json(metadata["report"]),
-        )
+        except (KeyError, TypeError, json.JSONDecodeError) as error:
+            raise ValueError(f"{path}: damaged probe: {error}") from error
+        return cls(*tensors, classes=classes, layout=layout, report=report)
 
 
 def _report_from_json(text: str) -> FitReport | None:

@@ -56,7 +56,7 @@ class NeuronMoments:
         self.rows = 0
         self.mean = torch.zeros(neurons, dtype=torch.float64, device=device)
         self.squares = torch.zeros(neurons, dtype=torch.float64, device=device)
-        self.resolution = torch.finfo(torch.float32).eps
+        self.resolution = 0.0
 
     def update(self, batch: Tensor) -> None:
         """Add rows.
@@ -67,7 +67,7 @@ class NeuronMoments:
         if len(batch):
             mean = batch.mean(0)
             squares = (batch - mean).square_().sum(0)
-            self.resolution = torch.finfo(batch.dtype).eps
+            self.resolution = max(self.resolution, torch.finfo(batch.dtype).eps)
             self._combine(len(batch), mean.double(), squares.double())
 
     def merge(self, other: NeuronMoments) -> None:
