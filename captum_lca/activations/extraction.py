@@ -22,11 +22,13 @@ from captum_lca.activations.layers import (
 )
 from captum_lca.activations.store import (
     DTYPES,
+    MODEL_NAME,
     ActivationStore,
     FolderWriter,
     MemoryWriter,
     StoreIndex,
     fingerprint_model,
+    fingerprint_tokenizer,
     finished_store,
 )
 from captum_lca.corpora import Corpus
@@ -92,12 +94,12 @@ def extract(
 
     Examples::
 
-        >>> corpus = read_conllu("en_ewt-test.conllu", properties=["upos"])
-        >>> model = AutoModel.from_pretrained("bert-base-uncased")
-        >>> tokenizer = AutoTokenizer.from_pretrained("bert-base-uncased")
-        >>> store = extract(corpus, model, tokenizer, out="runs/bert")
-        >>> store
-        ActivationStore(25094 rows × 9984 neurons, runs/bert)
+        >>> # model, tokenizer: of transformers, here all-MiniLM-L6-v2 (6 blocks × 384)
+        >>> corpus = generate_corpus(sentences=20, seed=0)
+        >>> extract(corpus, model, tokenizer, progress=False)
+        ActivationStore(... rows × 2688 neurons, memory)
+        >>> extract(corpus, model, tokenizer, layers=["mlp"], progress=False).layout.size
+        9216
     """
     dtype_name = str(dtype).removeprefix("torch.")
     if dtype_name not in DTYPES:
@@ -111,8 +113,9 @@ def extract(
     with evaluating(base):
         reader = LayerReader(base, resolve_layers(base, layers), tokenizer.pad_token_id or 0)
         settings = {
-            "model": getattr(config, "name_or_path", "") or type(base).__name__,
+            MODEL_NAME: getattr(config, "name_or_path", "") or type(base).__name__,
             "model_fingerprint": fingerprint_model(base),
+            "tokenizer_fingerprint": fingerprint_tokenizer(tokenizer),
             "corpus_fingerprint": corpus.fingerprint,
             "unit": unit,
             "pooling": pooling,

@@ -11,10 +11,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -27,6 +26,8 @@ INDEX_FILE = "index.json"
 CORPUS_FILE = "corpus.json"
 TENSOR_NAME = "activations"
 SHARD_NAME = re.compile(r"shard-\d{5}\.safetensors")
+MODEL_NAME = "model"
+"""The only setting that decides nothing: the same model may be loaded from another place."""
 DTYPES = {"float16": torch.float16, "float32": torch.float32}
 
 T = TypeVar("T")
@@ -58,7 +59,8 @@ class StoreIndex:
     units: int
     """Units of the corpus (words, or sentences) that the store was made for."""
     settings: dict[str, Any]
-    """What decides the content: fingerprints of model and corpus, unit, pooling, window."""
+    """What decides the content: fingerprints of model, tokenizer and corpus, unit, pooling, window,
+    dtype; and the model's name."""
     missing: list[int] = field(default_factory=list)
     """Units that have no row, because the tokenizer turned them into nothing."""
     shards: list[ShardEntry] = field(default_factory=list)
@@ -99,9 +101,9 @@ class StoreIndex:
     def check(self, path: Path) -> None:
         """Raise StoreError if the index names files that no store has, or an unknown dtype."""
         for entry in self.shards:
-            if not SHARD_NAME.fullmatch(entry.file):
+            if not SHARD_NAME.fullmatch(str(entry.file)):
                 raise StoreError(f"{path}: {entry.file!r} is no name of a shard")
-        if self.dtype not in DTYPES:
+        if self.dtype not in list(DTYPES):
             raise StoreError(f"{path}: dtype must be one of {list(DTYPES)}; found {self.dtype!r}")
 
 
@@ -138,8 +140,8 @@ class ActivationStore:
     Examples::
 
         >>> store = ActivationStore.open("runs/minilm")
-        >>> store.rows, store.layout.size
-        (25094, 2688)
+        >>> store.layout.size
+        2688
         >>> store.read(0, 100).shape                   # float16, as stored
         torch.Size([100, 2688])
         >>> probe = fit_elastic_net(store, store.corpus.labels["upos"])
@@ -178,7 +180,7 @@ class ActivationStore:
                 f"shards; extract it again"
             )
         for entry in index.shards:
-            _check_shard(folder, entry, verify)
+            _check_shard(folder, entry, index, verify)
         corpus = None
         if index.corpus_sha256 is not None:
             if not (folder / CORPUS_FILE).is_file():
@@ -234,7 +236,7 @@ class ActivationStore:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What decided the content: fingerprints of model and corpus, unit, pooling, window."""
+        """What decided the content: fingerprints, unit, pooling, window; and the model's name."""
         return self._index.settings
 
     @property
@@ -362,7 +364,11 @@ def finished_store(folder: Path, wanted: StoreIndex, corpus: Corpus) -> Activati
     if not (folder / INDEX_FILE).exists():
         return None
     found = StoreIndex.read(folder)
-    differing = {key for key, value in wanted.settings.items() if found.settings.get(key) != value}
+    differing = {
+        key
+        for key, value in wanted.settings.items()
+        if key != MODEL_NAME and found.settings.get(key) != value
+    }
     if found.layout != wanted.layout:
         differing.add("layers")
     if differing:
@@ -374,7 +380,7 @@ def finished_store(folder: Path, wanted: StoreIndex, corpus: Corpus) -> Activati
         return None
     logger.info("%s: complete already, nothing to extract", folder)
     for entry in found.shards:
-        _check_shard(folder, entry, verify=True)
+        _check_shard(folder, entry, found, verify=True)
     _write_corpus(folder, found, corpus)
     return ActivationStore.open(folder, verify=False)
 
@@ -387,7 +393,7 @@ def _write_corpus(folder: Path, index: StoreIndex, corpus: Corpus) -> None:
     index.write(folder)
 
 
-def _check_shard(folder: Path, entry: ShardEntry, verify: bool) -> None:
+def _check_shard(folder: Path, entry: ShardEntry, index: StoreIndex, verify: bool) -> None:
     path = folder / entry.file
     if not path.is_file():
         raise StoreError(f"{path}: this shard is missing; extract the store again")
@@ -397,6 +403,19 @@ def _check_shard(folder: Path, entry: ShardEntry, verify: bool) -> None:
         )
     if verify and sha256_of(path) != entry.sha256:
         raise StoreError(f"{path}: changed since it was written: its checksum differs")
+    expected = f"F{index.dtype.removeprefix('float')} of shape {[entry.rows, index.layout.size]}"
+    if (found := _header(path)) != expected:
+        raise StoreError(f"{path}: holds {found}, the index says {expected}")
+
+
+def _header(path: Path) -> str:
+    """Type and shape of a shard's tensor, by its header alone."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            rows = file.get_slice(TENSOR_NAME)
+            return f"{rows.get_dtype()} of shape {rows.get_shape()}"
+    except SafetensorError as error:
+        raise StoreError(f"{path}: changed since it was written ({error})") from error
 
 
 def _write_aside(path: Path, content: bytes) -> None:
@@ -406,11 +425,17 @@ def _write_aside(path: Path, content: bytes) -> None:
 
 
 def fingerprint_model(model: torch.nn.Module) -> str:
-    """SHA-256 over names, shapes and a sample of the values of a model's parameters."""
+    """SHA-256 over names, types, shapes and values of a model's parameters and buffers."""
     digest = hashlib.sha256()
     for name, parameter in model.state_dict().items():
-        values = parameter.detach().flatten()
-        sample = values[:: max(1, len(values) // 1024)].float().cpu().numpy()
-        digest.update(f"{name} {tuple(parameter.shape)}".encode())
-        digest.update(np.ascontiguousarray(sample).tobytes())
+        digest.update(f"{name} {parameter.dtype} {tuple(parameter.shape)}".encode())
+        values = parameter.detach().cpu().contiguous().flatten()
+        digest.update(values.view(torch.uint8).numpy().data)
     return digest.hexdigest()
+
+
+def fingerprint_tokenizer(tokenizer: Any) -> str:
+    """SHA-256 over all that decides how a fast tokenizer cuts a text of any length."""
+    content = json.loads(tokenizer.backend_tokenizer.to_str())
+    content.update(truncation=None, padding=None)
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
