@@ -135,10 +135,12 @@ class _OutputBlock:
     ) -> None:
         self.neurons, self.bias_slope = neurons, bias_slope
         self.total = curvature.sum() + DAMPING
-        self.centre = (curvature @ activations) / self.total
-        self.activations = activations - self.centre
+        weighted = activations * curvature[:, None]
+        self.activations = activations
+        self.centre = weighted.sum(0) / self.total
         self.slope = slope - bias_slope * self.centre
-        self.matrix = (self.activations * curvature[:, None]).T @ self.activations
+        self.matrix = weighted.T @ activations
+        self.matrix.addr_(self.centre, self.centre, alpha=-float(self.total))
         self.matrix.diagonal().add_(DAMPING)
 
     def violation(self, weight: Tensor, pull: Tensor, penalty: Penalty) -> float:
@@ -163,9 +165,10 @@ class _OutputBlock:
 
     def _slope(self, pull: Tensor) -> Tensor:
         """Gradient of the model in the weights, where the bias follows them. Shape (k,)."""
-        return self.slope + pull @ self.activations
+        return self.slope + pull @ self.activations - pull.sum() * self.centre
 
     def follow(self, change: Tensor, pull: Tensor) -> tuple[Tensor, Tensor]:
         """Changes of the bias and of the sampled rows' logits that go with a change of weights."""
         shift = -(self.bias_slope + pull.sum()) / self.total
-        return shift - self.centre @ change, self.activations @ change + shift
+        bias = shift - self.centre @ change
+        return bias, self.activations @ change + bias
