@@ -224,7 +224,8 @@ def _rows_of(
                 bar.update(sum(len(set(window.rows.tolist())) for window in batch))
             units_done += chunk.rows + len(chunk.missing)
             _check_finite(rows, index.layout, corpus)
-            yield rows
+            if len(rows):
+                yield rows
 
 
 def _chunks(corpus: Corpus, index: StoreIndex) -> Iterator[list[Sequence[str]]]:
