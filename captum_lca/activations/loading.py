@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch import nn
 
 GGUF = ".gguf"
+_LOADING_ERRORS = (OSError, ValueError, ImportError, KeyError, RuntimeError, SafetensorError)
 
 
 def load_model(
@@ -37,17 +39,18 @@ def load_model(
     from transformers.utils.logging import disable_progress_bar  # noqa: PLC0415
 
     disable_progress_bar()
-    path = Path(name)
-    if name.startswith((".", "/", "~")) and not path.exists():
+    path = Path(name).expanduser()
+    is_gguf = path.suffix == GGUF
+    if (is_gguf or name.startswith((".", "/", "~"))) and not path.exists():
         raise ValueError(f"model {name!r}: no such file or folder")
     source: dict[str, Any] = {"trust_remote_code": trust_remote_code}
-    if path.suffix == GGUF:
+    if is_gguf:
         source["gguf_file"] = path.name
-        name = str(path.parent)
+    place = str(path.parent if is_gguf else path)
     try:
-        tokenizer = AutoTokenizer.from_pretrained(name, **source)
-        model = AutoModel.from_pretrained(name, dtype=dtype, **source)
-    except (OSError, ValueError, ImportError, KeyError) as error:
+        tokenizer = AutoTokenizer.from_pretrained(place, **source)
+        model = AutoModel.from_pretrained(place, dtype=dtype, **source)
+    except _LOADING_ERRORS as error:
         first_line = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise ValueError(f"model {name!r} can't be loaded: {first_line}") from error
     return model.eval().to(device or "cpu"), tokenizer

@@ -438,4 +438,4 @@ def fingerprint_tokenizer(tokenizer: Any) -> str:
     """SHA-256 over all that decides how a fast tokenizer cuts a text of any length."""
     content = json.loads(tokenizer.backend_tokenizer.to_str())
     content.update(truncation=None, padding=None)
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()

@@ -30,6 +30,7 @@ CORPUS = Corpus(
     source="tiny.conllu",
 )
 TOKENIZER = wordpiece()
+DEVICES = ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]
 NOTHING = "\u200d"
 """A word that the tokenizer turns into nothing."""
 
@@ -275,9 +276,9 @@ class TestRows:
         found = rows_of(tiny("bert").to(dtype)).tensor()
         torch.testing.assert_close(found, expected_rows(tiny("bert")), atol=0.2, rtol=0.1)
 
-    @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-    def test_another_device(self):
-        found = rows_of(tiny("bert"), device="cuda").tensor()
+    @pytest.mark.parametrize("device", DEVICES)
+    def test_rows_come_back_to_the_processor(self, device):
+        found = rows_of(tiny("bert"), device=device).tensor()
         assert found.device.type == "cpu"
         torch.testing.assert_close(found, expected_rows(tiny("bert")), atol=1e-3, rtol=1e-3)
 

@@ -223,3 +223,30 @@ def hidden_states(model, token_ids):
         returned = last[0] if isinstance(last[0], torch.Tensor) else last[0][0]
         states[-1] = returned[0]
     return states
+
+
+def expected_word_rows(model, tokenizer, corpus, pooling):
+    """Rows of a corpus by transformers' hidden states, each sentence alone; of the base model.
+
+    A word's tokens are found by going through the characters of each token.
+    """
+    pool = {
+        "first": lambda own: own[0],
+        "last": lambda own: own[-1],
+        "mean": lambda own: own.mean(0),
+    }[pooling]
+    rows = []
+    for words in corpus.sentences:
+        text = " ".join(words)
+        owners = [number for number, word in enumerate(words) for _ in f"{word} "]
+        encoded = tokenizer(text, return_tensors="pt", return_offsets_mapping=True)
+        offsets = encoded.pop("offset_mapping")[0].tolist()
+        touched = [
+            {owners[place] for place in range(*span) if text[place] != " "} for span in offsets
+        ]
+        with torch.no_grad():
+            states = model(**encoded, output_hidden_states=True).hidden_states
+        for number in range(len(words)):
+            own = [token for token, words_of_it in enumerate(touched) if number in words_of_it]
+            rows.append(torch.cat([pool(layer[0, own]) for layer in states]))
+    return torch.stack(rows)
