@@ -6,6 +6,7 @@ import inspect
 import logging
 import warnings
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,8 @@ CHUNK_ROWS = (1024, 65_536)
 """Fewest and most rows of a chunk, however wide the layers are."""
 FLOAT16_LARGEST = torch.finfo(torch.float16).max
 NAMED_IN_WARNING = 10
+PADDING_TOLERANCE = 0.05
+"""Change of a layer, as a share of its largest activation, that rounding doesn't explain."""
 
 
 def extract(
@@ -123,12 +126,14 @@ def extract(
             "dtype": dtype_name,
         }
         units = len(corpus.words) if unit == "word" else len(corpus)
-        layout = reader.layout(_first_window(corpus, encoder))
+        window_to_try = _first_window(corpus, encoder)
+        layout = reader.layout(window_to_try)
         index = StoreIndex(layout, dtype_name, units, settings)
         if out is not None and (finished := finished_store(Path(out), index, corpus)):
             return finished
         writer = MemoryWriter(index) if out is None else FolderWriter(index, Path(out))
-        for rows in _rows_of(corpus, encoder, reader, index, batch_tokens, progress):
+        pad = not reader.notices_padding(window_to_try)
+        for rows in _rows_of(corpus, encoder, reader, index, batch_tokens, pad, progress):
             writer.append(_storable(rows, writer))
     if index.missing:
         _warn_of_missing(corpus, index)
@@ -194,6 +199,22 @@ class LayerReader:
         names = tuple(layer.name for layer in self.layers)
         return NeuronLayout(names, tuple(tensor.shape[2] for tensor in tensors))
 
+    def notices_padding(self, window: Window) -> bool:
+        """Whether the padding behind a text changes the text's activations.
+
+        It does in models that mix positions without regard to the attention mask, such as FNet and
+        ConvBERT: in them only windows of the same length can share a batch.
+        """
+        ids = window.token_ids if len(window.token_ids) > 1 else window.token_ids * 2
+        short, whole = (replace(window, token_ids=part) for part in (ids[: len(ids) // 2], ids))
+        length = len(short.token_ids)
+        for alone, padded in zip(self.read([short]), self.read([short, whole]), strict=True):
+            change = (alone[0] - padded[0, :length]).abs().amax()
+            if change > PADDING_TOLERANCE * alone.abs().amax():
+                logger.info("padding changes this model's activations: batches of equal length")
+                return True
+        return False
+
 
 def _first_window(corpus: Corpus, encoder: SentenceEncoder) -> Window:
     for words in corpus.sentences:
@@ -210,6 +231,7 @@ def _rows_of(
     reader: LayerReader,
     index: StoreIndex,
     batch_tokens: int,
+    pad: bool,
     progress: bool,
 ) -> Iterator[Tensor]:
     """Chunks of rows in the order of the corpus, float32; notes in the index what is missing."""
@@ -219,7 +241,7 @@ def _rows_of(
             chunk = encoder.encode(sentences)
             index.missing += [units_done + unit for unit in chunk.missing]
             rows = torch.zeros(chunk.rows, index.layout.size)
-            for batch in batches(chunk.windows, batch_tokens):
+            for batch in batches(chunk.windows, batch_tokens, pad):
                 _add_readings(rows, batch, reader.read(batch), index.layout)
                 bar.update(sum(len(set(window.rows.tolist())) for window in batch))
             units_done += chunk.rows + len(chunk.missing)
@@ -244,14 +266,23 @@ def _chunks(corpus: Corpus, index: StoreIndex) -> Iterator[list[Sequence[str]]]:
         yield sentences
 
 
-def batches(windows: Sequence[Window], tokens: int) -> Iterator[list[Window]]:
-    """The windows, longest first, in batches of at most so many tokens, padding included."""
+def batches(windows: Sequence[Window], tokens: int, pad: bool = True) -> Iterator[list[Window]]:
+    """The windows, longest first, in batches of at most so many tokens, padding included.
+
+    Args:
+        windows: To be shared out.
+        tokens: A batch of one window may be larger.
+        pad: Whether windows of several lengths may share a batch.
+    """
     longest_first = sorted(windows, key=lambda window: -len(window.token_ids))
     start = 0
     while start < len(longest_first):
-        size = max(1, tokens // len(longest_first[start].token_ids))
-        yield longest_first[start : start + size]
-        start += size
+        longest = len(longest_first[start].token_ids)
+        batch = longest_first[start : start + max(1, tokens // longest)]
+        if not pad:
+            batch = [window for window in batch if len(window.token_ids) == longest]
+        yield batch
+        start += len(batch)
 
 
 def _add_readings(

@@ -20,7 +20,13 @@ from transformers import (
     AutoModelForTokenClassification,
 )
 
-from captum_lca.activations import ActivationStore, StoreError, extract, extraction
+from captum_lca.activations import (
+    ActivationStore,
+    StoreError,
+    extract,
+    extraction,
+    resolve_layers,
+)
 from captum_lca.activations.encoding import Window
 from captum_lca.corpora import Corpus
 
@@ -128,6 +134,19 @@ class TestArchitectures:
         assert_close(rows_of(model).tensor(), expected_rows(model.get_encoder()))
         assert decoder == [0]
 
+    @pytest.mark.parametrize("architecture", ["fnet", "convbert"])
+    @pytest.mark.parametrize("batch_tokens", [1, 10_000])
+    def test_models_that_padding_would_change(self, architecture, batch_tokens):
+        model = tiny(architecture)
+        assert_close(rows_of(model, batch_tokens=batch_tokens).tensor(), expected_rows(model))
+
+    def test_padding_changes_nothing_in_the_others(self):
+        window = Window(token_ids(["ab", "c", "dd"])[0], *[None] * 3)
+        for architecture in LONE_BLOCK_NAMES:
+            model = encoder_of(tiny(architecture))
+            reader = extraction.LayerReader(model, resolve_layers(model), PAD)
+            assert not reader.notices_padding(window)
+
     def test_layers_with_the_tokens_first_are_refused(self):
         with pytest.raises(
             ValueError,
@@ -168,7 +187,7 @@ class TestDepth:
         calls = calls_of(model.encoder.layer)
         rows_of(model, layers=["encoder.layer.1", "embeddings"], batch_tokens=1)
         sentences = len(CORPUS)
-        assert calls == [sentences + 1, sentences + 1, 1]  # one whole pass tells the widths
+        assert calls == [sentences + 3, sentences + 3, 1]  # one whole pass tells the widths
 
     def test_layers_asked_for_in_any_order(self, bert):
         both = rows_of(bert, layers=["encoder.layer.2", "embeddings"])
@@ -503,7 +522,7 @@ class TestFolders:
     def test_what_was_cut_short_is_made_again(self, monkeypatch, tmp_path):
         monkeypatch.setattr(extraction, "CHUNK_ROWS", (1, 1))
         model = tiny("bert")
-        remaining = [4]
+        remaining = [6]  # three to look at the model, three sentences
 
         def fail(module, args, output):
             remaining[0] -= 1
@@ -542,6 +561,17 @@ class TestBatches:
 
     def test_none(self):
         assert list(extraction.batches([], 5)) == []
+
+    @pytest.mark.parametrize(
+        ("tokens", "expected"), [(8, [[9], [5], [4, 4], [1]]), (7, [[9], [5], [4], [4], [1]])]
+    )
+    def test_of_equal_length(self, tokens, expected):
+        windows = [self.window(length) for length in (4, 9, 1, 5, 4)]
+        found = [
+            [len(window.token_ids) for window in batch]
+            for batch in extraction.batches(windows, tokens, pad=False)
+        ]
+        assert found == expected
 
 
 class TestProgress:

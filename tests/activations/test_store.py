@@ -159,9 +159,7 @@ class TestAlign:
 
     @pytest.mark.parametrize("count", [0, 3, 6])
     def test_other_numbers_of_labels(self, store, count):
-        with pytest.raises(
-            ValueError, match=rf"misaligned: {count} labels for 4 rows \(5 in the corpus\)"
-        ):
+        with pytest.raises(ValueError, match=rf"misaligned: {count} labels.* 4 rows"):
             store.align(["x"] * count)
 
 
@@ -185,10 +183,10 @@ class TestFromTensor:
     @pytest.mark.parametrize(
         ("activations", "message"),
         [
-            (torch.zeros(3), r"matrix of words × neurons; found torch.float32 of shape \(3,\)"),
-            (torch.zeros(1, 2, 3), r"found torch.float32 of shape \(1, 2, 3\)"),
-            (torch.zeros(2, 3).long(), r"found torch.int64 of shape \(2, 3\)"),
-            (np.zeros((2, 3), dtype=bool), r"found torch.bool of shape \(2, 3\)"),
+            (torch.zeros(3), r"matrix of words × neurons.*found .*shape \(3,\)"),
+            (torch.zeros(1, 2, 3), r"matrix of words × neurons.*found .*shape \(1, 2, 3\)"),
+            (torch.zeros(2, 3).long(), r"floating.point.* found torch\.int64"),
+            (np.zeros((2, 3), dtype=bool), r"floating.point.* found .*bool"),
         ],
     )
     def test_what_is_no_matrix_of_numbers(self, activations, message):
@@ -196,7 +194,7 @@ class TestFromTensor:
             ActivationStore.from_tensor(activations)
 
     def test_another_width_than_the_layout(self):
-        with pytest.raises(ValueError, match="the layout has 3 neurons, the activations 2 columns"):
+        with pytest.raises(ValueError, match="the layout has 3 neurons, the activations 2"):
             ActivationStore.from_tensor(torch.zeros(4, 2), LAYOUT)
 
     def test_as_store(self):

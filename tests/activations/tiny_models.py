@@ -7,9 +7,11 @@ from transformers import (
     AutoModel,
     BartConfig,
     BertConfig,
+    ConvBertConfig,
     DebertaV2Config,
     DistilBertConfig,
     ElectraConfig,
+    FNetConfig,
     Gemma2Config,
     GemmaConfig,
     GPT2Config,
@@ -136,6 +138,8 @@ CONFIGS: dict[str, PreTrainedConfig] = {
     "gemma2": Gemma2Config(**_LLAMA),
     "t5": T5Config(**_IDS, **_OTHER_NAMES["t5"]),
     "bart": BartConfig(**_BART),
+    "fnet": FNetConfig(**_SIZES),
+    "convbert": ConvBertConfig(**_SIZES, embedding_size=8),
     "xlnet": XLNetConfig(**_IDS, **_OTHER_NAMES["xlnet"]),
 }
 
