@@ -23,10 +23,11 @@ class LayerLinguisticCorrelation(ProbedLayers, LayerAttribution):  # type: ignor
 
     Examples::
 
-        >>> layer_lca = LayerLinguisticCorrelation.from_probe(model, model.encoder.layer[1], probe)
+        >>> layer_lca = LayerLinguisticCorrelation(model, model.encoder.layer[1])
+        >>> _ = layer_lca.fit(input_ids, labels, mask, classes=probe.classes)
         >>> # input_ids: (batch, sequence); the result: (batch, sequence, neurons of the layer)
         >>> layer_lca.attribute(input_ids, target="NOUN", additional_forward_args=mask).shape
-        torch.Size([2, 7, 16])
+        torch.Size([8, ..., 384])
     """
 
     @log_usage()  # type: ignore[untyped-decorator]

@@ -48,7 +48,8 @@ class LinguisticCorrelationAnalysis(ProbedLayers, NeuronAttribution):  # type: i
     Examples::
 
         >>> lca = LinguisticCorrelationAnalysis(model, [model.embeddings, *model.encoder.layer])
-        >>> _ = lca.fit(input_ids, labels, additional_forward_args=mask)
+        >>> # labels: (batch, sequence), a word's class on one of its subwords, -100 elsewhere
+        >>> _ = lca.fit(input_ids, labels, additional_forward_args=mask, classes=probe.classes)
         >>> ranking = lca.rank()
         >>> # input_ids: (batch, sequence); so is the result
         >>> attribution = lca.attribute(

@@ -145,10 +145,14 @@ class NeuronRanking:
     Examples::
 
         >>> ranking = rankings.weight_mass(probe)
-        >>> ranking.top(20)                    # global ids. Shape (20,)
-        >>> ranking.for_class("NOUN").top(20)
-        >>> ranking.layer_counts(100)          # of the top 100, how many in each layer
-        >>> ranking.to_frame().head()
+        >>> ranking.top(20).shape                           # global ids
+        torch.Size([20])
+        >>> ranking.for_class("NOUN").bottom(5).shape
+        torch.Size([5])
+        >>> int(ranking.layer_counts(100).sum())
+        100
+        >>> list(ranking.to_frame().columns[:5])
+        ['rank', 'neuron', 'layer', 'index', 'salience']
     """
 
     order: Tensor

@@ -13,11 +13,11 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from captum_lca.activations import Activations
 from captum_lca.neurons import NeuronRanking, as_neuron_ids
 from captum_lca.probes import LinearProbe, fit_elastic_net
 from captum_lca.probes.joint_scores import score_together
 from captum_lca.probes.labels import Labels
-from captum_lca.probes.rows import Activations
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

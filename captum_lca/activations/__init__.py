@@ -7,10 +7,11 @@ from captum_lca.activations.layers import (
     evaluating,
     resolve_layers,
 )
-from captum_lca.activations.store import ActivationStore, StoreError, as_store
+from captum_lca.activations.store import Activations, ActivationStore, StoreError, as_store
 
 __all__ = [
     "ActivationStore",
+    "Activations",
     "ModelLayer",
     "StoreError",
     "as_store",

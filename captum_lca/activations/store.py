@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
@@ -108,14 +109,15 @@ class StoreIndex:
 
 
 class _MemoryShard:
-    """Rows held in memory."""
+    """Rows held in memory, as a tensor or an array (which may itself be mapped from a file)."""
 
-    def __init__(self, rows: Tensor) -> None:
-        self.tensor = rows
-        self.rows = len(rows)
+    def __init__(self, matrix: Tensor | NDArray[Any]) -> None:
+        self.matrix = matrix
+        self.rows = len(matrix)
 
     def read(self, start: int, stop: int) -> Tensor:
-        return self.tensor[start:stop]
+        block = self.matrix[start:stop]
+        return block.detach() if isinstance(block, Tensor) else torch.tensor(block)
 
 
 class _FileShard:
@@ -204,19 +206,22 @@ class ActivationStore:
         Raises:
             ValueError: Not a floating-point matrix, or not as wide as the layout.
         """
-        matrix = torch.as_tensor(activations)
-        if matrix.dim() != 2 or not matrix.is_floating_point():
+        if activations.ndim != 2 or 0 in activations.shape:
             raise ValueError(
-                f"activations must be a floating-point matrix of words × neurons; "
-                f"found {matrix.dtype} of shape {tuple(matrix.shape)}"
+                f"activations must be a matrix of words × neurons, and not empty; "
+                f"found shape {tuple(activations.shape)}"
             )
-        layout = layout or NeuronLayout.single(matrix.shape[1])
-        if layout.size != matrix.shape[1]:
+        shard = _MemoryShard(activations)
+        dtype = shard.read(0, 1).dtype
+        if not dtype.is_floating_point:
+            raise ValueError(f"activations must be floating point; found {activations.dtype}")
+        layout = layout or NeuronLayout.single(activations.shape[1])
+        if layout.size != activations.shape[1]:
             raise ValueError(
-                f"the layout has {layout.size} neurons, the activations {matrix.shape[1]} columns"
+                f"the layout has {layout.size} neurons, the activations {activations.shape[1]}"
             )
-        index = StoreIndex(layout, str(matrix.dtype).removeprefix("torch."), len(matrix), {})
-        return cls([_MemoryShard(matrix)], index)
+        index = StoreIndex(layout, str(dtype).removeprefix("torch."), shard.rows, {})
+        return cls([shard], index)
 
     @property
     def layout(self) -> NeuronLayout:
@@ -282,19 +287,38 @@ class ActivationStore:
         if len(labels) == self.rows:
             return list(labels)
         if len(labels) != self._index.units:
+            of_words = "" if self._index.units == self.rows else f", {self._index.units} words"
             raise ValueError(
-                f"labels and activations are misaligned: {len(labels)} labels for {self.rows} rows "
-                f"({self._index.units} in the corpus)"
+                f"labels and activations are misaligned: {len(labels)} labels, "
+                f"{self.rows} rows{of_words}"
             )
         gone = set(self.missing)
         return [label for number, label in enumerate(labels) if number not in gone]
 
 
-def as_store(activations: ActivationStore | Tensor | NDArray[Any]) -> ActivationStore:
-    """What was given, if it is a store; else a store around it."""
-    if isinstance(activations, ActivationStore):
-        return activations
-    return ActivationStore.from_tensor(activations)
+Activations = ActivationStore | Tensor | NDArray[Any]
+"""What every function that reads activations takes."""
+
+
+def as_store(activations: Activations, layout: NeuronLayout | None = None) -> ActivationStore:
+    """What was given, if it is a store; else a store around it.
+
+    Args:
+        activations: Rows × neurons.
+        layout: Where the neurons of a matrix sit.
+
+    Raises:
+        ValueError: Neither a store nor a matrix, or a layout that is not the store's own.
+    """
+    if isinstance(activations, Tensor | np.ndarray):
+        return ActivationStore.from_tensor(activations, layout)
+    if not isinstance(activations, ActivationStore):
+        raise ValueError(
+            f"activations must be a tensor, an array or a store; found {type(activations).__name__}"
+        )
+    if layout is not None and layout != activations.layout:
+        raise ValueError("a layout was given that is not the store's own")
+    return activations
 
 
 class MemoryWriter:

@@ -8,7 +8,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from captum_lca.activations import ActivationStore, as_store
+from captum_lca.activations import Activations, as_store
 from captum_lca.neurons import NeuronLayout
 
 LEAST_VALUE = 100.0
@@ -50,7 +50,7 @@ class MassiveActivations:
         )
 
 
-def massive_activations(activations: ActivationStore | Tensor) -> MassiveActivations:
+def massive_activations(activations: Activations) -> MassiveActivations:
     """Find the neurons with massive activations.
 
     Args:

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from captum_lca.activations import Activations, as_store
 from captum_lca.probes.labels import Labels, encode_labels
 from captum_lca.probes.linear_probe import LinearProbe
 from captum_lca.probes.metrics import class_names
-from captum_lca.probes.rows import Activations, aligned_labels, as_source, blocks_of
+from captum_lca.probes.rows import BLOCK, aligned_labels
 
 NO_CLASS = -1
 
@@ -33,12 +34,12 @@ def score_together(
         ValueError: Misaligned labels, or none at all.
     """
     first = probes[0]
-    source = as_source(activations)
-    rows, gold = _targets(first, aligned_labels(source, labels))
+    store = as_store(activations)
+    rows, gold = _targets(first, aligned_labels(store, labels))
     weight = torch.cat([probe.weight for probe in probes])
     bias = torch.cat([probe.bias for probe in probes])
     missed = torch.zeros(len(probes), dtype=torch.float64)
-    for start, block in blocks_of(source):
+    for start, block in store.blocks(BLOCK):
         low, high = torch.searchsorted(rows, torch.tensor([start, start + len(block)])).tolist()
         mine = block[rows[low:high] - start].to(weight)
         standardised = (mine - first.mean) / first.scale

@@ -12,8 +12,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from captum_lca.activations import Activations, as_store
 from captum_lca.neurons import NeuronLayout
-from captum_lca.probes.rows import Activations, as_source, blocks_of
+from captum_lca.probes.rows import BLOCK
 
 PROBE_FORMAT = "captum_lca.probe/1"
 _TENSORS = ("weight", "bias", "mean", "scale")
@@ -76,10 +77,11 @@ class LinearProbe(nn.Module):
     Examples::
 
         >>> probe = fit_elastic_net(store, corpus.labels["upos"])
-        >>> probe(activations).shape          # logits of (5, 2688) activations
-        torch.Size([5, 17])
-        >>> probe.predict(activations)
-        ['DET', 'NOUN', 'VERB', 'ADV', 'PUNCT']
+        >>> activations = store.read(0, 5)
+        >>> probe(activations).shape                    # logits of (5, 2688) activations
+        torch.Size([5, 14])
+        >>> set(probe.predict(activations)) <= set(probe.classes)
+        True
         >>> probe.save("probe.safetensors")
         >>> probe = LinearProbe.load("probe.safetensors")
     """
@@ -167,12 +169,10 @@ class LinearProbe(nn.Module):
         Raises:
             ValueError: The neurons are not those of the probe.
         """
-        source = as_source(activations)
-        if source.layout.size != self.layout.size:
-            raise ValueError(
-                f"the probe has {self.layout.size} neurons; found {source.layout.size}"
-            )
-        blocks = [self(block.to(self.weight.device)) for _, block in blocks_of(source)]
+        store = as_store(activations)
+        if store.layout.size != self.layout.size:
+            raise ValueError(f"the probe has {self.layout.size} neurons; found {store.layout.size}")
+        blocks = [self(block.to(self.weight.device)) for _, block in store.blocks(BLOCK)]
         return torch.cat(blocks)
 
     def predict(self, activations: Activations) -> list[str] | list[float]:

@@ -1,15 +1,14 @@
-"""Where activations come from, and the standardised rows that the solver works on."""
+"""The standardised rows that the solver works on."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from captum_lca.activations import ActivationStore
 from captum_lca.neurons import NeuronLayout
 from captum_lca.probes.labels import Labels, as_list
 from captum_lca.probes.standardisation import NeuronMoments, Standardisation
@@ -17,109 +16,14 @@ from captum_lca.probes.standardisation import NeuronMoments, Standardisation
 BLOCK = 1024
 """Rows per block: a block of a few thousand neurons then stays in the processor's cache."""
 
-AnyLabels = TypeVar("AnyLabels")
 
-
-@runtime_checkable
-class ActivationSource(Protocol):
-    """Rows of activations that can be read in blocks, such as an ActivationStore."""
-
-    @property
-    def layout(self) -> NeuronLayout:
-        """Where the neurons sit."""
-
-    @property
-    def rows(self) -> int:
-        """Number of rows."""
-
-    def read(self, start: int, stop: int) -> Tensor:
-        """Rows ``start`` to ``stop``. Shape (stop − start, neurons)."""
-
-    def align(self, labels: Any) -> Any:
-        """The labels of these rows, of labels for all words."""
-
-
-Activations = Tensor | NDArray[Any] | ActivationSource
-
-
-class MatrixSource:
-    """A words × neurons matrix in memory, read like a store.
-
-    Args:
-        matrix: Shape (rows, neurons), floating point.
-        layout: Where the neurons sit. Default: one layer named ``layer``.
+def aligned_labels(store: ActivationStore, labels: Labels) -> list[Any]:
+    """The labels of a store's rows, of labels in any form.
 
     Raises:
-        ValueError: The matrix has other than two dimensions, is not floating point, is empty, or
-            does not have as many neurons as the layout.
+        ValueError: They are as many neither as the rows nor as the words of the store.
     """
-
-    def __init__(self, matrix: Tensor | NDArray[Any], layout: NeuronLayout | None = None) -> None:
-        if matrix.ndim != 2:
-            raise ValueError(
-                f"activations must be words × neurons; found shape {tuple(matrix.shape)}"
-            )
-        if 0 in matrix.shape:
-            raise ValueError(f"activations are empty: shape {tuple(matrix.shape)}")
-        self.matrix = matrix
-        if not self.read(0, 1).is_floating_point():
-            raise ValueError(f"activations must be floating point; found {matrix.dtype}")
-        self.layout = layout or NeuronLayout.single(matrix.shape[1])
-        if self.layout.size != matrix.shape[1]:
-            raise ValueError(
-                f"activations have {matrix.shape[1]} neurons, but the layout has {self.layout.size}"
-            )
-
-    @property
-    def rows(self) -> int:
-        """Number of rows."""
-        return len(self.matrix)
-
-    def read(self, start: int, stop: int) -> Tensor:
-        """Rows ``start`` to ``stop``. Shape (stop − start, neurons)."""
-        block = self.matrix[start:stop]
-        return block.detach() if isinstance(block, Tensor) else torch.tensor(block)
-
-    def align(self, labels: AnyLabels) -> AnyLabels:
-        """The labels unchanged: a matrix has a row for every one."""
-        return labels
-
-
-def as_source(activations: Activations, layout: NeuronLayout | None = None) -> ActivationSource:
-    """Anything that holds activations, as something to read blocks from.
-
-    Raises:
-        ValueError: A matrix that :class:`MatrixSource` refuses, or something else altogether.
-    """
-    if isinstance(activations, Tensor | np.ndarray):
-        return MatrixSource(activations, layout)
-    if not isinstance(activations, ActivationSource):
-        raise ValueError(
-            f"activations must be a tensor, an array or a store; found {type(activations).__name__}"
-        )
-    if layout is not None and layout != activations.layout:
-        raise ValueError("a layout was given that is not the store's own")
-    return activations
-
-
-def aligned_labels(source: ActivationSource, labels: Labels) -> Labels:
-    """The labels of a source's rows.
-
-    Raises:
-        ValueError: They are not as many as the rows.
-    """
-    aligned: Labels = as_list(source.align(labels))
-    if len(aligned) != source.rows:
-        raise ValueError(
-            f"labels and activations are misaligned: {len(aligned)} labels, {source.rows} rows"
-        )
-    return aligned
-
-
-def blocks_of(source: ActivationSource, size: int = BLOCK) -> Iterator[tuple[int, Tensor]]:
-    """All rows of a source in order: the number of each block's first row, and the block."""
-    for start in range(0, source.rows, size):
-        yield start, source.read(start, min(start + size, source.rows))
+    return store.align(as_list(labels))
 
 
 class StandardisedRows:
@@ -157,7 +61,7 @@ class StandardisedRows:
 
 
 def standardised_rows(
-    source: ActivationSource,
+    store: ActivationStore,
     labelled: Tensor,
     neurons: Tensor | None = None,
     device: torch.device | None = None,
@@ -165,30 +69,30 @@ def standardised_rows(
     """Read the labelled rows once, and standardise them.
 
     Args:
-        source: Where the activations come from.
+        store: The activations.
         labelled: Numbers of the rows to read, ascending. Shape (labelled,).
         neurons: Global ids of the neurons to read. Default: all.
-        device: Where to put them. Default: where the source has them.
+        device: Where to put them. Default: where the store has them.
 
     Returns:
-        The rows in float32 (float64 if the source is), and the mean and scale of the neurons read.
+        The rows in float32 (float64 if the store is), and the mean and scale of the neurons read.
 
     Raises:
         ValueError: An activation is NaN or infinite; says in which layer and neuron.
     """
-    first = source.read(0, 1)
+    first = store.read(0, 1)
     dtype = torch.promote_types(first.dtype, torch.float32)
     device = device or first.device
-    width = source.layout.size if neurons is None else len(neurons)
+    width = store.layout.size if neurons is None else len(neurons)
     matrix = torch.empty(len(labelled), width, dtype=dtype, device=device)
     moments = NeuronMoments(width, device)
     done = 0
-    for start, block in blocks_of(source):
+    for start, block in store.blocks(BLOCK):
         stop = int(torch.searchsorted(labelled, start + len(block)))
         block = block if stop - done == len(block) else block[labelled[done:stop] - start]  # noqa: PLW2901
         part = matrix[done:stop]
         part.copy_(block if neurons is None else block[:, neurons])
-        _check_finite(part, source.layout, neurons, labelled[done:stop])
+        _check_finite(part, store.layout, neurons, labelled[done:stop])
         moments.update(part)
         done = stop
     standardisation = moments.finish()

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+SMALLEST = torch.finfo(torch.float32).tiny
+"""A scale that float32 can still divide by; neurons below it count as constant."""
+
 
 @dataclass(frozen=True)
 class Standardisation:
@@ -46,10 +49,11 @@ class NeuronMoments:
 
     Examples::
 
-        >>> moments = NeuronMoments(2688)
-        >>> for batch in batches:                  # (rows, 2688)
-        ...     moments.update(batch)
-        >>> standardisation = moments.finish()
+        >>> moments = NeuronMoments(store.layout.size)
+        >>> for _, block in store.blocks():            # (rows, neurons)
+        ...     moments.update(block.float())
+        >>> moments.finish().scale.shape
+        torch.Size([2688])
     """
 
     def __init__(self, neurons: int, device: torch.device | None = None) -> None:
@@ -66,9 +70,9 @@ class NeuronMoments:
         """
         if len(batch):
             mean = batch.mean(0)
-            squares = (batch - mean).square_().sum(0)
+            squares = (batch - mean).double().square_().sum(0)
             self.resolution = max(self.resolution, torch.finfo(batch.dtype).eps)
-            self._combine(len(batch), mean.double(), squares.double())
+            self._combine(len(batch), mean.double(), squares)
 
     def merge(self, other: NeuronMoments) -> None:
         """Add all rows that ``other`` has seen."""
@@ -93,5 +97,5 @@ class NeuronMoments:
         if not self.rows:
             raise ValueError("mean and scale need at least one row; found none")
         scale = (self.squares / self.rows).sqrt()
-        constant = scale <= 4 * self.resolution * self.mean.abs()
+        constant = scale <= (4 * self.resolution * self.mean.abs()).clamp_min(SMALLEST)
         return Standardisation(self.mean.clone(), scale.masked_fill(constant, 1), constant)

@@ -30,9 +30,11 @@ def weight_mass(probe: LinearProbe) -> NeuronRanking:
 
     Examples::
 
-        >>> ranking = rankings.weight_mass(probe)
-        >>> ranking.order[:3]
-        tensor([0, 2, 1])
+        >>> weight = torch.tensor([[5.0, -3, 2, 0], [0, 1, 0, -3]])
+        >>> nothing = torch.zeros(4), torch.ones(4)
+        >>> probe = LinearProbe(weight, torch.zeros(2), *nothing, classes=["NOUN", "VERB"])
+        >>> rankings.weight_mass(probe).order
+        tensor([3, 0, 1, 2])
     """
     share = weight_share(probe.weight.detach().cpu())
     salience = 1 - heavier_mass(share)

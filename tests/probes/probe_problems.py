@@ -1,11 +1,11 @@
 """Small problems that tests of probes share, and the optimality conditions by autograd."""
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from captum_lca.activations import ActivationStore
+from captum_lca.activations.store import StoreIndex, _MemoryShard
 from captum_lca.neurons import NeuronLayout
 from captum_lca.probes import LinearProbe
 
@@ -45,20 +45,10 @@ def violation(
     return max(float(breach.max()), float(bias_slope.abs().max()))
 
 
-@dataclass
-class BlockStore:
-    """A store as small as can be: rows of a matrix, some words of which have no row."""
-
-    matrix: Tensor
-    layout: NeuronLayout
-    kept: list[int]
-
-    @property
-    def rows(self) -> int:
-        return len(self.matrix)
-
-    def read(self, start: int, stop: int) -> Tensor:
-        return self.matrix[start:stop]
-
-    def align(self, labels: list[str]) -> list[str]:
-        return [labels[word] for word in self.kept]
+def store_without(activations: Tensor, layout: NeuronLayout, missing: list[int]) -> ActivationStore:
+    """A store of two shards, of a corpus of which some words have no row."""
+    cut = len(activations) // 2
+    index = StoreIndex(layout, "float64", len(activations) + len(missing), {}, missing)
+    return ActivationStore(
+        [_MemoryShard(activations[:cut]), _MemoryShard(activations[cut:])], index
+    )

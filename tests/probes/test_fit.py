@@ -8,7 +8,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from probe_problems import BlockStore, classification, standardised, violation
+from probe_problems import classification, standardised, store_without, violation
 from sklearn.linear_model import ElasticNet, LogisticRegression
 from torch import Tensor
 
@@ -157,9 +157,9 @@ def test_forms_of_input_give_the_same_probe(form: str) -> None:
     if form == "array":
         source: object = activations.numpy()
     elif form == "store":
-        kept = [2 * row for row in range(len(labels))]
+        missing = [2 * row + 1 for row in range(len(labels))]
         given_labels = [label for label in labels for _ in range(2)]
-        source = BlockStore(activations, NeuronLayout(("a", "b"), (5, 7)), kept)
+        source = store_without(activations, NeuronLayout(("a", "b"), (5, 7)), missing)
     elif form == "integers":
         source, classes = activations, expected.classes
         given_labels = torch.tensor([expected.classes.index(label) for label in labels])
@@ -271,9 +271,14 @@ def spoiled(value: float) -> Tensor:
         (GOOD, LABELS, {"l2": math.nan}, "l2 must be a number of at least 0; found nan"),
         (spoiled(math.nan), LABELS, {}, "found nan at neuron 2 of layer 'block 0', row 17"),
         (spoiled(-math.inf), LABELS, {"neurons": [6]}, "found -inf at neuron 2 of layer 'block 0'"),
-        (GOOD[:, 0], LABELS, {"layout": None}, r"words × neurons; found shape \(120,\)"),
-        (GOOD[:, :5], LABELS, {}, "5 neurons, but the layout has 12"),
-        (GOOD[:0], [], {}, "activations are empty"),
+        (
+            GOOD[:, 0],
+            LABELS,
+            {"layout": None},
+            r"words × neurons, and not empty; found shape \(120,\)",
+        ),
+        (GOOD[:, :5], LABELS, {}, "the layout has 12 neurons, the activations 5"),
+        (GOOD[:0], [], {}, r"and not empty; found shape \(0, 12\)"),
         (GOOD.long(), LABELS, {}, "must be floating point; found torch.int64"),
         ([[1.0]], ["a"], {}, "a tensor, an array or a store; found list"),
         (GOOD, LABELS, {"neurons": [12]}, "neuron ids must be 0 to 11; found"),
