@@ -7,6 +7,7 @@ import logging
 import re
 import shlex
 import sys
+import textwrap
 import time
 import warnings
 from collections.abc import Sequence
@@ -31,6 +32,8 @@ from captum_lca.report.folder import top_count
 
 BAD_INPUT = 2
 """Exit status when the input is refused."""
+LINE = 100
+"""Characters of a printed line, for what has to be broken."""
 HELD_OUT = 0.2
 """Share of the sentences to test on when no test file is given."""
 DEMO_SENTENCES = {"train": 3000, "test": 1000}
@@ -357,8 +360,12 @@ def _table(study: PropertyStudy) -> str:
         f"  {_score_line(study)}",
         f"  probe: {nonzeros:,} of {study.probe.weight.numel():,} weights are not zero, on "
         f"{int(study.probe.weight.any(0).sum()):,} of {len(study.ranking):,} neurons",
-        f"  the top {top} neurons by layer: "
-        + ", ".join(f"{name} {count}" for name, count in layers.items()),
+        textwrap.fill(
+            f"  the top {top} neurons by layer: "
+            + ", ".join(f"{name} {count}" for name, count in layers.items()),
+            width=LINE,
+            subsequent_indent="    ",
+        ),
     ]
     if len(massive := study.massive.neurons):
         named = [study.massive.layout.locate(neuron) for neuron in massive[:3].tolist()]
