@@ -11,16 +11,19 @@ from captum_lca.probes.metrics import (
     score_numbers,
     word_identity,
 )
+from captum_lca.probes.path import ElasticNetPath, elastic_net_path
 from captum_lca.probes.standardisation import NeuronMoments, Standardisation
 
 __all__ = [
     "ClassScore",
     "ClassificationScores",
+    "ElasticNetPath",
     "FitReport",
     "LinearProbe",
     "NeuronMoments",
     "RegressionScores",
     "Standardisation",
+    "elastic_net_path",
     "evaluate",
     "fit_elastic_net",
     "score_classes",
