@@ -231,23 +231,16 @@ def _analyze(options: argparse.Namespace) -> None:
     train, test = _halves(options)
     names = train.properties(options)
     for name in names:
-        encode_labels(train.corpus.labels_of(name))  # refuses what can't be fitted, before the work
-        encode_labels(test.corpus.labels_of(name))
-    is_text = train.store is None or test.store is None
-    model = _load(options) if is_text else None
+        _check_labels(train.corpus, test.corpus, name)
+    stores = _stores((train, test), names, options)
     out = Path(options.out)
     for name in names:
-        halves = []
-        for part in (train, test):
-            store = part.store
-            if store is None:
-                unit = _unit(part.corpus, name)
-                folder = out / "activations" / f"{part.name}-{unit}s"
-                store = _extracted(part.corpus, unit, folder, options, model)
-            halves.append(_labelled(store, part.corpus, name))
         study = study_property(
             name,
-            *halves,
+            *(
+                _labelled(stores[half.name, _unit(half.corpus, name)], half.corpus, name)
+                for half in (train, test)
+            ),
             l1=options.l1,
             l2=options.l2,
             baselines=("mean", "zero", "retrained") if options.retrain else ("mean", "zero"),
@@ -261,6 +254,16 @@ def _analyze(options: argparse.Namespace) -> None:
         print(_printable(_table(study)))
         print(f"  results in {folder}\n")
     print(f"done in {time.perf_counter() - began:.0f} s")
+
+
+def _check_labels(train: Corpus, test: Corpus, name: str) -> None:
+    """Refuse, before the long work starts, labels that nothing can be fitted to or tested on."""
+    try:
+        encode_labels(train.labels_of(name))
+    except ValueError as error:
+        raise ValueError(f"{train.source}: property {name!r}: {error}") from error
+    if all(label is None for label in test.labels_of(name)):
+        raise ValueError(f"{test.source}: property {name!r}: there are no labels to test on")
 
 
 @dataclass(frozen=True)
@@ -315,6 +318,23 @@ def _load(options: argparse.Namespace) -> tuple[Any, Any]:
     return load_model(
         options.model, device=options.device, trust_remote_code=options.trust_remote_code
     )
+
+
+def _stores(
+    halves: Sequence[_Half], names: Sequence[str], options: argparse.Namespace
+) -> dict[tuple[str, str], ActivationStore]:
+    """The store of each half for each unit (word, sentence) that the properties need."""
+    is_text = any(half.store is None for half in halves)
+    model = _load(options) if is_text else None
+    stores = {}
+    for half in halves:
+        for unit in {_unit(half.corpus, name) for name in names}:
+            folder = Path(options.out) / "activations" / f"{half.name}-{unit}s"
+            store = half.store
+            if store is None:
+                store = _extracted(half.corpus, unit, folder, options, model)
+            stores[half.name, unit] = store
+    return stores
 
 
 def _extracted(

@@ -120,7 +120,7 @@ def test_stores_give_the_same_as_texts(analyze, folder, tmp_path, capsys):
 
 
 def test_several_properties_have_a_folder_each(analyze, folder, tmp_path):
-    status, printed, _ = analyze(
+    status, printed, said = analyze(
         *texts(folder), "--property", "number", "--property", "word.casing"
     )
     assert status == 0
@@ -129,6 +129,7 @@ def test_several_properties_have_a_folder_each(analyze, folder, tmp_path):
             json.loads((tmp_path / "out" / name / "results.json").read_text())["property"] == name
         )
         assert f"\n{name}\n" in f"\n{printed}"
+    assert "complete already" not in said  # one extraction serves both
 
 
 def test_numbers_are_predicted(analyze, folder, tmp_path):
@@ -202,7 +203,10 @@ def test_same_seed_same_result(analyze, folder, tmp_path):
         (["--train", "none.conllu", "--property", "upos"], "none.conllu"),
         (["--train", "{f}/train.json", "--property", "mood"], "no property 'mood'; it has: upos"),
         (["--train", "{f}/train.json", "--property", "upos", "--max-words", "1"], "limit of 1"),
-        (["--train", "{f}/train.json", "--property", "word.set=zzz"], "at least two classes"),
+        (
+            ["--train", "{f}/train.json", "--property", "word.set=zzz"],
+            "train.json: property 'word.set=zzz': a probe needs at least two classes",
+        ),
         (["--train", "{f}/model", "--property", "1"], "{f}/model"),
         (
             ["--train", "{f}/train.json", "--property", "upos", "--layers", "head"],
@@ -217,6 +221,16 @@ def test_bad_input_gets_one_line_and_status_2(analyze, folder, arguments, messag
     assert said.startswith("captum-lca: error: ")
     assert said.count("\n") == 1
     assert message.format(f=folder) in said
+
+
+def test_a_test_file_may_hold_one_class_but_not_none(analyze, folder, tmp_path):
+    test = generate_corpus(10, seed=9)
+    for label, expected in (("NOUN", 0), (None, 2)):
+        test.with_labels("upos", [label] * len(test.words)).save(tmp_path / "test.json")
+        arguments = ["--train", folder / "train.json", "--test", tmp_path / "test.json"]
+        status, _, said = analyze(*arguments, "--property", "upos")
+        assert status == expected
+    assert "test.json: property 'upos': there are no labels to test on" in said
 
 
 @pytest.mark.parametrize(
