@@ -6,7 +6,7 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 HERE = Path(__file__).parent
-PEERS = ["h5py", "imbalanced-learn", "seaborn", "svgwrite"]  # what neurox 1.0.9 needs to be imported
+PEERS = ["h5py", "imbalanced-learn", "seaborn", "svgwrite"]  # what neurox 1.0.9 imports
 
 setup(
     name="captum_lca",
