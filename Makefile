@@ -7,6 +7,9 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip --disable-pip-version-check install --quiet -c constraints.txt
 
+# on a busy machine, waiting threads would otherwise spin for the time that others need
+export OMP_WAIT_POLICY ?= PASSIVE
+
 .PHONY: demo test lint clean
 
 demo: $(VENV)/.demo
