@@ -28,7 +28,7 @@ setup(
         "numpy>=1.26",
         "pandas>=2.2",
         "safetensors>=0.5",
-        "scikit-learn>=1.5",
+        "scikit-learn>=1.6",
         "scipy>=1.13",
         "torch>=2.6",
         "tqdm>=4.66",
