@@ -7,7 +7,6 @@ import logging
 import re
 import shlex
 import sys
-import textwrap
 import time
 import warnings
 from collections.abc import Sequence
@@ -22,18 +21,14 @@ from captum_lca.activations import ActivationStore, extract
 from captum_lca.activations.encoding import SENTENCE_POOLINGS
 from captum_lca.activations.loading import load_model
 from captum_lca.activations.store import INDEX_FILE
-from captum_lca.analysis import LabelledActivations, PropertyStudy, study_property
+from captum_lca.analysis import LabelledActivations, study_property
 from captum_lca.corpora import Corpus, generate_corpus, read_corpus
 from captum_lca.demo_model import demo_model_folder
-from captum_lca.probes import RegressionScores
 from captum_lca.probes.labels import encode_labels
-from captum_lca.report import write_study
-from captum_lca.report.folder import top_count
+from captum_lca.report import study_table, write_study
 
 BAD_INPUT = 2
 """Exit status when the input is refused."""
-LINE = 100
-"""Characters of a printed line, for what has to be broken."""
 HELD_OUT = 0.2
 """Share of the sentences to test on when no test file is given."""
 DEMO_SENTENCES = {"train": 3000, "test": 1000}
@@ -251,7 +246,7 @@ def _analyze(options: argparse.Namespace) -> None:
         )
         folder = out if len(names) == 1 else out / _file_name(name)
         write_study(study, folder, _settings(options))
-        print(_printable(_table(study)))
+        print(_printable(study_table(study)))
         print(f"  results in {folder}\n")
     print(f"done in {time.perf_counter() - began:.0f} s")
 
@@ -367,70 +362,6 @@ def _labelled(store: ActivationStore, corpus: Corpus, name: str) -> LabelledActi
 def _settings(options: argparse.Namespace) -> dict[str, Any]:
     given = {key: value for key, value in vars(options).items() if key != "run"}
     return {"captum_lca": __version__, "torch": torch.__version__, **given}
-
-
-def _table(study: PropertyStudy) -> str:
-    """The study's headline, for people to read."""
-    report = study.probe.report
-    nonzeros = report.nonzeros if report else int(study.probe.weight.count_nonzero())
-    top = top_count(study)
-    layers = study.ranking.layer_counts(top)
-    lines = [
-        f"{study.property}",
-        f"  {_score_line(study)}",
-        f"  probe: {nonzeros:,} of {study.probe.weight.numel():,} weights are not zero, on "
-        f"{int(study.probe.weight.any(0).sum()):,} of {len(study.ranking):,} neurons",
-        textwrap.fill(
-            f"  the top {top} neurons by layer: "
-            + ", ".join(f"{name} {count}" for name, count in layers.items()),
-            width=LINE,
-            subsequent_indent="    ",
-        ),
-    ]
-    if len(massive := study.massive.neurons):
-        named = [study.massive.layout.locate(neuron) for neuron in massive[:3].tolist()]
-        lines.append(
-            f"  {len(massive)} neurons with massive activations (up to "
-            f"{study.massive.largest[0]:,.0f}), such as "
-            + ", ".join(f"{layer}[{index}]" for layer, index in named)
-        )
-    return "\n".join([*lines, *_ablation_lines(study)])
-
-
-def _score_line(study: PropertyStudy) -> str:
-    scores = study.scores
-    if isinstance(scores, RegressionScores):
-        baseline = "" if scores.mean_rmse is None else f" (always the mean: {scores.mean_rmse:.3f})"
-        return (
-            f"Pearson {scores.pearson:.3f}, Spearman {scores.spearman:.3f}, R² {scores.r2:.3f}, "
-            f"RMSE {scores.rmse:.3f}{baseline} on {scores.rows:,} test rows"
-        )
-    baselines = [f"majority {scores.majority_accuracy or 0:.3f}"]
-    if scores.word_accuracy is not None:
-        baselines.append(f"word identity {scores.word_accuracy:.3f}")
-    return (
-        f"accuracy {scores.accuracy:.3f} ({', '.join(baselines)}), macro-F1 {scores.macro_f1:.3f}, "
-        f"Matthews {scores.matthews:.3f} on {scores.rows:,} test rows, "
-        f"{len(study.probe.classes)} classes"
-    )
-
-
-def _ablation_lines(study: PropertyStudy) -> list[str]:
-    frame = study.ablation.to_frame()
-    metric = study.ablation.metric
-    lines = [f"  {metric} with all neurons {study.ablation.full:.3f}; with some of them ablated:"]
-    header = f"    {'':9}{'neurons':>8}{'baseline':>11}{'top':>8}{'random':>16}{'bottom':>8}"
-    lines.append(header)
-    for (baseline, action, neurons), rows in frame.groupby(
-        ["baseline", "action", "neurons"], sort=False
-    ):
-        by_choice = rows.set_index("choice")
-        random = f"{by_choice.score['random']:.3f} ± {by_choice.spread['random']:.3f}"
-        lines.append(
-            f"    {action:9}{neurons:>8}{baseline:>11}{by_choice.score['top']:>8.3f}"
-            f"{random:>16}{by_choice.score['bottom']:>8.3f}"
-        )
-    return lines
 
 
 def _printable(text: str) -> str:

@@ -1,5 +1,6 @@
-"""Results as files and pictures."""
+"""Results as files, tables and pictures."""
 
 from captum_lca.report.folder import write_study
+from captum_lca.report.tables import study_table
 
-__all__ = ["write_study"]
+__all__ = ["study_table", "write_study"]
