@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ from safetensors import SafetensorError
 from torch import nn
 
 GGUF = ".gguf"
+NAMED = 5
+"""Weights that a warning names."""
 _LOADING_ERRORS = (OSError, ValueError, ImportError, KeyError, RuntimeError, SafetensorError)
 
 
@@ -36,9 +39,7 @@ def load_model(
         ValueError: No such folder or file, or nothing in it that transformers can load.
     """
     from transformers import AutoModel, AutoTokenizer  # noqa: PLC0415  (takes seconds to import)
-    from transformers.utils.logging import disable_progress_bar  # noqa: PLC0415
 
-    disable_progress_bar()
     path = Path(name).expanduser()
     is_gguf = path.suffix == GGUF
     if (is_gguf or name.startswith((".", "/", "~"))) and not path.exists():
@@ -49,8 +50,21 @@ def load_model(
     place = str(path.parent if is_gguf else path)
     try:
         tokenizer = AutoTokenizer.from_pretrained(place, **source)
-        model = AutoModel.from_pretrained(place, dtype=dtype, **source)
+        model, loaded = AutoModel.from_pretrained(
+            place, dtype=dtype, output_loading_info=True, **source
+        )
     except _LOADING_ERRORS as error:
         first_line = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise ValueError(f"model {name!r} can't be loaded: {first_line}") from error
+    _warn_of_missing(name, sorted(loaded["missing_keys"]))
     return model.eval().to(device or "cpu"), tokenizer
+
+
+def _warn_of_missing(name: str, weights: list[str]) -> None:
+    """Say which weights the checkpoint did not hold; a pooler is a head, and never runs."""
+    if random := [weight for weight in weights if not weight.startswith("pooler.")]:
+        warnings.warn(
+            f"model {name!r} lacks {len(random)} weights, which are random now: "
+            f"{', '.join(random[:NAMED])}",
+            stacklevel=3,
+        )

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from tiny_models import expected_word_rows, tiny, wordpiece
 
 from captum_lca.activations import extract
@@ -79,6 +80,23 @@ class TestLoading:
         monkeypatch.chdir(saved.parent)
         for name in ("model", "./model"):
             assert load_model(name)[0].config.hidden_size == 8
+
+
+class TestMissingWeights:
+    def save_without(self, folder, beginning):
+        file = folder / "model.safetensors"
+        weights = {k: v for k, v in load_file(file).items() if not k.startswith(beginning)}
+        save_file(weights, file, metadata={"format": "pt"})
+
+    def test_weights_the_checkpoint_lacks_are_named(self, saved):
+        self.save_without(saved, "encoder.layer.0.output")
+        with pytest.warns(UserWarning, match=r"lacks 4 weights, which are random now: encoder"):
+            load_model(str(saved))
+
+    def test_a_pooler_is_no_loss(self, saved, recwarn):
+        self.save_without(saved, "pooler")
+        load_model(str(saved))
+        assert not [w for w in recwarn if "random now" in str(w.message)]
 
 
 class TestRefusals:
