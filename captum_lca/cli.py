@@ -20,12 +20,21 @@ from captum_lca import __version__
 from captum_lca.activations import ActivationStore, extract
 from captum_lca.activations.encoding import SENTENCE_POOLINGS
 from captum_lca.activations.loading import load_model
-from captum_lca.activations.store import INDEX_FILE
-from captum_lca.analysis import LabelledActivations, study_property
+from captum_lca.activations.store_index import INDEX_FILE
+from captum_lca.analysis import (
+    CrossValidation,
+    LabelledActivations,
+    PenaltySearch,
+    cross_validate_penalties,
+    hold_out,
+    search_penalties,
+    study_property,
+)
+from captum_lca.analysis.penalty_grid import L1S, L2S
 from captum_lca.corpora import Corpus, generate_corpus, read_corpus
 from captum_lca.demo_model import demo_model_folder
 from captum_lca.probes.labels import encode_labels
-from captum_lca.report import study_table, write_study
+from captum_lca.report import search_table, study_table, write_study
 
 BAD_INPUT = 2
 """Exit status when the input is refused."""
@@ -103,6 +112,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_property_options(analysis, required=True)
     _add_model_options(analysis, required=False)
     _add_fit_options(analysis)
+    _add_search_options(analysis)
     analysis.set_defaults(run=_analyze)
     return parser
 
@@ -148,7 +158,7 @@ def _add_model_options(parser: argparse.ArgumentParser, required: bool) -> None:
         choices=SENTENCE_POOLINGS,
         help="how tokens become a row (last; for labels of sentences: mean)",
     )
-    parser.add_argument("--max-words", type=_positive, help="read only so many training words")
+    parser.add_argument("--max-words", type=_positive, help="read only so many words (to train on)")
     parser.add_argument("--batch-tokens", type=_positive, default=2048, help="(%(default)s)")
     parser.add_argument("--device", type=_device, default="cpu", help="cpu, cuda, … (%(default)s)")
     parser.add_argument(
@@ -170,6 +180,23 @@ def _add_fit_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, help="(%(default)s)")
 
 
+def _add_search_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--search",
+        choices=("ablation", "cv"),
+        help="choose --l1 and --l2 on the training text: by ablating probes, scored on a fifth of "
+        "its sentences; or by accuracy in five-fold cross-validation",
+    )
+    for name, strengths in (("l1", L1S), ("l2", L2S)):
+        parser.add_argument(
+            f"--{name}-grid",
+            type=_penalties,
+            default=strengths,
+            metavar="NUMBER,…",
+            help=f"those to choose from ({','.join(f'{number:g}' for number in strengths)})",
+        )
+
+
 def _positive(text: str) -> int:
     number = int(text)
     if number < 1:
@@ -187,10 +214,20 @@ def _device(text: str) -> str:
 
 
 def _penalty(text: str) -> float:
-    number = float(text)
+    try:
+        number = float(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"must be a number; found {text!r}") from error
     if not 0 <= number < float("inf"):
         raise argparse.ArgumentTypeError(f"must be 0 or more; found {text}")
     return number
+
+
+def _penalties(text: str) -> tuple[float, ...]:
+    numbers = tuple(_penalty(number) for number in text.split(","))
+    if len(set(numbers)) < len(numbers):
+        raise argparse.ArgumentTypeError(f"must differ; found {text}")
+    return numbers
 
 
 def _demo(options: argparse.Namespace) -> None:
@@ -212,7 +249,7 @@ def _demo(options: argparse.Namespace) -> None:
 
 
 def _extract(options: argparse.Namespace) -> None:
-    corpus = _read(options.corpus, options)
+    corpus = _limited(_read(options.corpus, options), options)
     model, tokenizer = _load(options)
     units = {_unit(corpus, name) for name in corpus.properties} or {"word"}
     if len(units) > 1:
@@ -230,14 +267,17 @@ def _analyze(options: argparse.Namespace) -> None:
     stores = _stores((train, test), names, options)
     out = Path(options.out)
     for name in names:
+        train_half, test_half = (
+            _labelled(stores[half.name, _unit(half.corpus, name)], half.corpus, name)
+            for half in (train, test)
+        )
+        search = _searched(train_half, options)
         study = study_property(
             name,
-            *(
-                _labelled(stores[half.name, _unit(half.corpus, name)], half.corpus, name)
-                for half in (train, test)
-            ),
-            l1=options.l1,
-            l2=options.l2,
+            train_half,
+            test_half,
+            l1=search.l1 if search else options.l1,
+            l2=search.l2 if search else options.l2,
             baselines=("mean", "zero", "retrained") if options.retrain else ("mean", "zero"),
             draws=options.draws,
             seed=options.seed,
@@ -245,10 +285,31 @@ def _analyze(options: argparse.Namespace) -> None:
             progress=_is_watched(),
         )
         folder = out if len(names) == 1 else out / _file_name(name)
-        write_study(study, folder, _settings(options))
+        write_study(study, folder, _settings(options), search)
         print(_printable(study_table(study)))
+        if search:
+            print(search_table(search))
         print(f"  results in {folder}\n")
     print(f"done in {time.perf_counter() - began:.0f} s")
+
+
+def _searched(
+    train: LabelledActivations, options: argparse.Namespace
+) -> PenaltySearch | CrossValidation | None:
+    """The search for penalties that was asked for, on nothing but training data."""
+    if options.search is None:
+        return None
+    settings: dict[str, Any] = {
+        "l1s": options.l1_grid,
+        "l2s": options.l2_grid,
+        "seed": options.seed,
+        "device": options.device,
+        "progress": _is_watched(),
+    }
+    if options.search == "cv":
+        return cross_validate_penalties(train.activations, train.labels, **settings)
+    kept, validation = hold_out(train, HELD_OUT, options.seed)
+    return search_penalties(kept, validation, **settings)
 
 
 def _check_labels(train: Corpus, test: Corpus, name: str) -> None:
@@ -288,9 +349,7 @@ def _halves(options: argparse.Namespace) -> tuple[_Half, _Half]:
 def _half(name: str, path: str, options: argparse.Namespace) -> _Half:
     if not (Path(path) / INDEX_FILE).is_file():
         corpus = _read(path, options)
-        if name == "train" and options.max_words:
-            corpus = corpus.limit(options.max_words)
-        return _Half(name, corpus, None)
+        return _Half(name, _limited(corpus, options) if name == "train" else corpus, None)
     store = ActivationStore.open(path)
     if store.corpus is None:
         raise ValueError(f"{path}: the store carries no corpus, so there are no labels")
@@ -299,6 +358,10 @@ def _half(name: str, path: str, options: argparse.Namespace) -> _Half:
 
 def _read(path: str, options: argparse.Namespace) -> Corpus:
     return _with_numbers(read_corpus(path, options.properties), options)
+
+
+def _limited(corpus: Corpus, options: argparse.Namespace) -> Corpus:
+    return corpus.limit(options.max_words) if options.max_words else corpus
 
 
 def _with_numbers(corpus: Corpus, options: argparse.Namespace) -> Corpus:
@@ -310,6 +373,10 @@ def _with_numbers(corpus: Corpus, options: argparse.Namespace) -> Corpus:
 def _load(options: argparse.Namespace) -> tuple[Any, Any]:
     if options.model is None:
         raise ValueError("give --model: there is text to run through it")
+    from transformers.utils import logging as transformers_logging  # noqa: PLC0415  (slow)
+
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
     return load_model(
         options.model, device=options.device, trust_remote_code=options.trust_remote_code
     )

@@ -7,7 +7,8 @@ from captum_lca.activations.layers import (
     evaluating,
     resolve_layers,
 )
-from captum_lca.activations.store import Activations, ActivationStore, StoreError, as_store
+from captum_lca.activations.store import Activations, ActivationStore, as_store
+from captum_lca.activations.store_index import StoreError
 
 __all__ = [
     "ActivationStore",

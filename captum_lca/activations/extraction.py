@@ -15,21 +15,19 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from captum_lca.activations.encoding import SentenceEncoder, Window, model_window
+from captum_lca.activations.fingerprints import fingerprint_model, fingerprint_tokenizer
 from captum_lca.activations.layers import (
     ModelLayer,
     evaluate_layers,
     evaluating,
     resolve_layers,
 )
-from captum_lca.activations.store import (
-    DTYPES,
+from captum_lca.activations.store import ActivationStore
+from captum_lca.activations.store_index import DTYPES, StoreIndex
+from captum_lca.activations.store_writing import (
     MODEL_NAME,
-    ActivationStore,
     FolderWriter,
     MemoryWriter,
-    StoreIndex,
-    fingerprint_model,
-    fingerprint_tokenizer,
     finished_store,
 )
 from captum_lca.corpora import Corpus

@@ -2,113 +2,32 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import logging
-import re
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors import safe_open
 from torch import Tensor
 
+from captum_lca.activations.store_index import (
+    CORPUS_FILE,
+    TENSOR_NAME,
+    ShardEntry,
+    StoreError,
+    StoreIndex,
+    check_shard,
+)
 from captum_lca.checksum import sha256_of
 from captum_lca.corpora import Corpus
 from captum_lca.neurons import NeuronLayout
 
-STORE_FORMAT = "captum_lca.activations/1"
-INDEX_FILE = "index.json"
-CORPUS_FILE = "corpus.json"
-TENSOR_NAME = "activations"
-SHARD_NAME = re.compile(r"shard-\d{5}\.safetensors")
-MODEL_NAME = "model"
-"""The only setting that decides nothing: the same model may be loaded from another place."""
-DTYPES = {"float16": torch.float16, "float32": torch.float32}
-
 T = TypeVar("T")
 
-logger = logging.getLogger(__name__)
 
-
-class StoreError(ValueError):
-    """A store on disk that can't be read: no store, incomplete, truncated or changed."""
-
-
-@dataclass(frozen=True)
-class ShardEntry:
-    """One file of a store, as the index lists it."""
-
-    file: str
-    rows: int
-    bytes: int
-    sha256: str
-
-
-@dataclass
-class StoreIndex:
-    """What ``index.json`` holds."""
-
-    layout: NeuronLayout
-    dtype: str
-    """``float16`` or ``float32``."""
-    units: int
-    """Units of the corpus (words, or sentences) that the store was made for."""
-    settings: dict[str, Any]
-    """What decides the content: fingerprints of model, tokenizer and corpus, unit, pooling, window,
-    dtype; and the model's name."""
-    missing: list[int] = field(default_factory=list)
-    """Units that have no row, because the tokenizer turned them into nothing."""
-    shards: list[ShardEntry] = field(default_factory=list)
-    corpus_sha256: str | None = None
-    """Checksum of ``corpus.json``; None if the store carries no corpus."""
-    complete: bool = False
-
-    def write(self, folder: Path) -> None:
-        """Write ``index.json``, aside and renamed."""
-        content = {"format": STORE_FORMAT, **asdict(self), "layout": self.layout.to_json()}
-        _write_aside(folder / INDEX_FILE, json.dumps(content, indent=1).encode())
-
-    @classmethod
-    def read(cls, folder: Path) -> StoreIndex:
-        """Read ``index.json``.
-
-        Raises:
-            StoreError: There is none, or it is not one of this version.
-        """
-        path = folder / INDEX_FILE
-        if not path.is_file():
-            raise StoreError(f"{folder}: not a store of activations: it has no {INDEX_FILE}")
-        try:
-            content = json.loads(path.read_text("utf-8"))
-            found = content.pop("format", None)
-            if found != STORE_FORMAT:
-                raise StoreError(f"{path}: found format {found!r}, expected {STORE_FORMAT!r}")
-            content["layout"] = NeuronLayout.from_json(content["layout"])
-            content["shards"] = [ShardEntry(**entry) for entry in content["shards"]]
-            index = cls(**content)
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
-            if isinstance(error, StoreError):
-                raise
-            raise StoreError(f"{path}: not a readable index ({error!r})") from error
-        index.check(path)
-        return index
-
-    def check(self, path: Path) -> None:
-        """Raise StoreError if the index names files that no store has, or an unknown dtype."""
-        for entry in self.shards:
-            if not SHARD_NAME.fullmatch(str(entry.file)):
-                raise StoreError(f"{path}: {entry.file!r} is no name of a shard")
-        if self.dtype not in list(DTYPES):
-            raise StoreError(f"{path}: dtype must be one of {list(DTYPES)}; found {self.dtype!r}")
-
-
-class _MemoryShard:
+class MemoryShard:
     """Rows held in memory, as a tensor or an array (which may itself be mapped from a file)."""
 
     def __init__(self, matrix: Tensor | NDArray[Any]) -> None:
@@ -116,11 +35,12 @@ class _MemoryShard:
         self.rows = len(matrix)
 
     def read(self, start: int, stop: int) -> Tensor:
+        """Rows ``start`` to ``stop``, as held. Shape (stop − start, neurons)."""
         block = self.matrix[start:stop]
         return block.detach() if isinstance(block, Tensor) else torch.tensor(block)
 
 
-class _FileShard:
+class FileShard:
     """Rows in a safetensors file, read on demand."""
 
     def __init__(self, folder: Path, entry: ShardEntry) -> None:
@@ -128,6 +48,7 @@ class _FileShard:
         self.rows = entry.rows
 
     def read(self, start: int, stop: int) -> Tensor:
+        """Rows ``start`` to ``stop``, as stored. Shape (stop − start, neurons)."""
         with safe_open(self.path, framework="pt") as file:
             rows: Tensor = file.get_slice(TENSOR_NAME)[start:stop]
         return rows
@@ -151,7 +72,7 @@ class ActivationStore:
 
     def __init__(
         self,
-        shards: Sequence[_MemoryShard | _FileShard],
+        shards: Sequence[MemoryShard | FileShard],
         index: StoreIndex,
         corpus: Corpus | None = None,
         folder: Path | None = None,
@@ -182,7 +103,7 @@ class ActivationStore:
                 f"shards; extract it again"
             )
         for entry in index.shards:
-            _check_shard(folder, entry, index, verify)
+            check_shard(folder, entry, index, verify)
         corpus = None
         if index.corpus_sha256 is not None:
             if not (folder / CORPUS_FILE).is_file():
@@ -190,7 +111,7 @@ class ActivationStore:
             if sha256_of(folder / CORPUS_FILE) != index.corpus_sha256:
                 raise StoreError(f"{folder / CORPUS_FILE}: changed since it was written")
             corpus = Corpus.load(folder / CORPUS_FILE)
-        shards = [_FileShard(folder, entry) for entry in index.shards]
+        shards = [FileShard(folder, entry) for entry in index.shards]
         return cls(shards, index, corpus, folder)
 
     @classmethod
@@ -211,7 +132,7 @@ class ActivationStore:
                 f"activations must be a matrix of words × neurons, and not empty; "
                 f"found shape {tuple(activations.shape)}"
             )
-        shard = _MemoryShard(activations)
+        shard = MemoryShard(activations)
         dtype = shard.read(0, 1).dtype
         if not dtype.is_floating_point:
             raise ValueError(f"activations must be floating point; found {activations.dtype}")
@@ -319,147 +240,3 @@ def as_store(activations: Activations, layout: NeuronLayout | None = None) -> Ac
     if layout is not None and layout != activations.layout:
         raise ValueError("a layout was given that is not the store's own")
     return activations
-
-
-class MemoryWriter:
-    """Collects the rows of an extraction in memory."""
-
-    def __init__(self, index: StoreIndex) -> None:
-        self.index = index
-        self._parts: list[Tensor] = []
-
-    def append(self, rows: Tensor) -> None:
-        """Add rows. Shape (rows, neurons)."""
-        self._parts.append(rows)
-
-    def convert(self, dtype: torch.dtype) -> None:
-        """Hold everything, what is there and what comes, in another dtype."""
-        self._parts = [part.to(dtype) for part in self._parts]
-
-    def finish(self, corpus: Corpus) -> ActivationStore:
-        """The store."""
-        return ActivationStore([_MemoryShard(part) for part in self._parts], self.index, corpus)
-
-
-class FolderWriter:
-    """Writes the rows of an extraction as shards of a folder; the index says complete last."""
-
-    def __init__(self, index: StoreIndex, folder: Path) -> None:
-        self.index = index
-        self.folder = folder
-        folder.mkdir(parents=True, exist_ok=True)
-        for stale in folder.iterdir():
-            if SHARD_NAME.fullmatch(stale.name) or stale.name in (INDEX_FILE, CORPUS_FILE):
-                stale.unlink()
-        index.write(folder)
-
-    def append(self, rows: Tensor) -> None:
-        """Write rows as the next shard. Shape (rows, neurons)."""
-        self._write(len(self.index.shards), rows)
-        self.index.write(self.folder)
-
-    def _write(self, number: int, rows: Tensor) -> None:
-        path = self.folder / f"shard-{number:05d}.safetensors"
-        aside = path.with_suffix(".part")
-        save_file({TENSOR_NAME: rows.contiguous()}, aside)
-        entry = ShardEntry(path.name, len(rows), aside.stat().st_size, sha256_of(aside))
-        aside.replace(path)
-        self.index.shards[number : number + 1] = [entry]
-
-    def convert(self, dtype: torch.dtype) -> None:
-        """Rewrite the shards that are there in another dtype."""
-        for number, entry in enumerate(self.index.shards):
-            self._write(number, _FileShard(self.folder, entry).read(0, entry.rows).to(dtype))
-
-    def finish(self, corpus: Corpus) -> ActivationStore:
-        """Write the corpus beside the shards, mark the store complete, and open it."""
-        _write_corpus(self.folder, self.index, corpus)
-        return ActivationStore.open(self.folder, verify=False)
-
-
-def finished_store(folder: Path, wanted: StoreIndex, corpus: Corpus) -> ActivationStore | None:
-    """The store in a folder if it is complete and just what is wanted; None if there is none.
-
-    The store then carries the labels of the corpus given, which may be others than it had.
-
-    Raises:
-        StoreError: The folder holds the store of another model, corpus or setting.
-    """
-    if not (folder / INDEX_FILE).exists():
-        return None
-    found = StoreIndex.read(folder)
-    differing = {
-        key
-        for key, value in wanted.settings.items()
-        if key != MODEL_NAME and found.settings.get(key) != value
-    }
-    if found.layout != wanted.layout:
-        differing.add("layers")
-    if differing:
-        raise StoreError(
-            f"{folder} holds a store with other settings ({', '.join(sorted(differing))} differ); "
-            f"choose another folder or delete it"
-        )
-    if not found.complete:
-        return None
-    logger.info("%s: complete already, nothing to extract", folder)
-    for entry in found.shards:
-        _check_shard(folder, entry, found, verify=True)
-    _write_corpus(folder, found, corpus)
-    return ActivationStore.open(folder, verify=False)
-
-
-def _write_corpus(folder: Path, index: StoreIndex, corpus: Corpus) -> None:
-    """Put the corpus beside the shards and mark the store complete."""
-    corpus.save(folder / CORPUS_FILE)
-    index.corpus_sha256 = sha256_of(folder / CORPUS_FILE)
-    index.complete = True
-    index.write(folder)
-
-
-def _check_shard(folder: Path, entry: ShardEntry, index: StoreIndex, verify: bool) -> None:
-    path = folder / entry.file
-    if not path.is_file():
-        raise StoreError(f"{path}: this shard is missing; extract the store again")
-    if path.stat().st_size != entry.bytes:
-        raise StoreError(
-            f"{path}: truncated or changed: {path.stat().st_size} bytes, expected {entry.bytes}"
-        )
-    if verify and sha256_of(path) != entry.sha256:
-        raise StoreError(f"{path}: changed since it was written: its checksum differs")
-    expected = f"F{index.dtype.removeprefix('float')} of shape {[entry.rows, index.layout.size]}"
-    if (found := _header(path)) != expected:
-        raise StoreError(f"{path}: holds {found}, the index says {expected}")
-
-
-def _header(path: Path) -> str:
-    """Type and shape of a shard's tensor, by its header alone."""
-    try:
-        with safe_open(path, framework="pt") as file:
-            rows = file.get_slice(TENSOR_NAME)
-            return f"{rows.get_dtype()} of shape {rows.get_shape()}"
-    except SafetensorError as error:
-        raise StoreError(f"{path}: changed since it was written ({error})") from error
-
-
-def _write_aside(path: Path, content: bytes) -> None:
-    aside = path.with_suffix(".part")
-    aside.write_bytes(content)
-    aside.replace(path)
-
-
-def fingerprint_model(model: torch.nn.Module) -> str:
-    """SHA-256 over names, types, shapes and values of a model's parameters and buffers."""
-    digest = hashlib.sha256()
-    for name, parameter in model.state_dict().items():
-        digest.update(f"{name} {parameter.dtype} {tuple(parameter.shape)}".encode())
-        values = parameter.detach().cpu().contiguous().flatten()
-        digest.update(values.view(torch.uint8).numpy().data)
-    return digest.hexdigest()
-
-
-def fingerprint_tokenizer(tokenizer: Any) -> str:
-    """SHA-256 over all that decides how a fast tokenizer cuts a text of any length."""
-    content = json.loads(tokenizer.backend_tokenizer.to_str())
-    content.update(truncation=None, padding=None)
-    return hashlib.sha256(json.dumps(content).encode()).hexdigest()

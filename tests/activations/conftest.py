@@ -1,5 +1,8 @@
 import pytest
 import torch
+from small_stores import new_index, written
+
+from captum_lca.activations.store_writing import FolderWriter, MemoryWriter
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -9,3 +12,16 @@ def one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    written(FolderWriter(new_index(), tmp_path / "store"))
+    return tmp_path / "store"
+
+
+@pytest.fixture(params=["memory", "folder"])
+def store(request, tmp_path):
+    if request.param == "memory":
+        return written(MemoryWriter(new_index()))
+    return written(FolderWriter(new_index(), tmp_path / "store"))

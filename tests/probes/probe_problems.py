@@ -5,7 +5,8 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from captum_lca.activations import ActivationStore
-from captum_lca.activations.store import StoreIndex, _MemoryShard
+from captum_lca.activations.store import MemoryShard
+from captum_lca.activations.store_index import StoreIndex
 from captum_lca.neurons import NeuronLayout
 from captum_lca.probes import LinearProbe
 
@@ -50,5 +51,5 @@ def store_without(activations: Tensor, layout: NeuronLayout, missing: list[int])
     cut = len(activations) // 2
     index = StoreIndex(layout, "float64", len(activations) + len(missing), {}, missing)
     return ActivationStore(
-        [_MemoryShard(activations[:cut]), _MemoryShard(activations[cut:])], index
+        [MemoryShard(activations[:cut]), MemoryShard(activations[cut:])], index
     )

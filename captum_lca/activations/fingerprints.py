@@ -1,0 +1,26 @@
+"""Fingerprints of what decides the content of a store."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+import torch
+
+
+def fingerprint_model(model: torch.nn.Module) -> str:
+    """SHA-256 over names, types, shapes and values of a model's parameters and buffers."""
+    digest = hashlib.sha256()
+    for name, parameter in model.state_dict().items():
+        digest.update(f"{name} {parameter.dtype} {tuple(parameter.shape)}".encode())
+        values = parameter.detach().cpu().contiguous().flatten()
+        digest.update(values.view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def fingerprint_tokenizer(tokenizer: Any) -> str:
+    """SHA-256 over all that decides how a fast tokenizer cuts a text of any length."""
+    content = json.loads(tokenizer.backend_tokenizer.to_str())
+    content.update(truncation=None, padding=None)
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()

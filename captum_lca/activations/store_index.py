@@ -1,0 +1,133 @@
+"""What a store on disk says of itself, and whether its files are what it says."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+
+from captum_lca.checksum import sha256_of
+from captum_lca.neurons import NeuronLayout
+
+STORE_FORMAT = "captum_lca.activations/1"
+INDEX_FILE = "index.json"
+CORPUS_FILE = "corpus.json"
+TENSOR_NAME = "activations"
+SHARD_NAME = re.compile(r"shard-\d{5}\.safetensors")
+DTYPES = {"float16": torch.float16, "float32": torch.float32}
+
+
+class StoreError(ValueError):
+    """A store on disk that can't be read: no store, incomplete, truncated or changed."""
+
+
+@dataclass(frozen=True)
+class ShardEntry:
+    """One file of a store, as the index lists it."""
+
+    file: str
+    rows: int
+    bytes: int
+    sha256: str
+
+
+@dataclass
+class StoreIndex:
+    """What ``index.json`` holds."""
+
+    layout: NeuronLayout
+    dtype: str
+    """``float16`` or ``float32``."""
+    units: int
+    """Units of the corpus (words, or sentences) that the store was made for."""
+    settings: dict[str, Any]
+    """What decides the content: fingerprints of model, tokenizer and corpus, unit, pooling, window,
+    dtype; and the model's name."""
+    missing: list[int] = field(default_factory=list)
+    """Units that have no row, because the tokenizer turned them into nothing."""
+    shards: list[ShardEntry] = field(default_factory=list)
+    corpus_sha256: str | None = None
+    """Checksum of ``corpus.json``; None if the store carries no corpus."""
+    complete: bool = False
+
+    def write(self, folder: Path) -> None:
+        """Write ``index.json``, aside and renamed."""
+        content = {"format": STORE_FORMAT, **asdict(self), "layout": self.layout.to_json()}
+        _write_aside(folder / INDEX_FILE, json.dumps(content, indent=1).encode())
+
+    @classmethod
+    def read(cls, folder: Path) -> StoreIndex:
+        """Read ``index.json``.
+
+        Raises:
+            StoreError: There is none, or it is not one of this version.
+        """
+        path = folder / INDEX_FILE
+        if not path.is_file():
+            raise StoreError(f"{folder}: not a store of activations: it has no {INDEX_FILE}")
+        try:
+            content = json.loads(path.read_text("utf-8"))
+            found = content.pop("format", None)
+            if found != STORE_FORMAT:
+                raise StoreError(f"{path}: found format {found!r}, expected {STORE_FORMAT!r}")
+            content["layout"] = NeuronLayout.from_json(content["layout"])
+            content["shards"] = [ShardEntry(**entry) for entry in content["shards"]]
+            index = cls(**content)
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            if isinstance(error, StoreError):
+                raise
+            raise StoreError(f"{path}: not a readable index ({error!r})") from error
+        index.check(path)
+        return index
+
+    def check(self, path: Path) -> None:
+        """Raise StoreError if the index names files that no store has, or an unknown dtype."""
+        for entry in self.shards:
+            if not SHARD_NAME.fullmatch(str(entry.file)):
+                raise StoreError(f"{path}: {entry.file!r} is no name of a shard")
+        if self.dtype not in list(DTYPES):
+            raise StoreError(f"{path}: dtype must be one of {list(DTYPES)}; found {self.dtype!r}")
+
+
+def check_shard(folder: Path, entry: ShardEntry, index: StoreIndex, verify: bool) -> None:
+    """Raise StoreError unless a shard is there and is what the index says.
+
+    Args:
+        folder: The store.
+        entry: The shard.
+        index: The store's index.
+        verify: Compare the whole file with its checksum, not only its size and header.
+    """
+    path = folder / entry.file
+    if not path.is_file():
+        raise StoreError(f"{path}: this shard is missing; extract the store again")
+    if path.stat().st_size != entry.bytes:
+        raise StoreError(
+            f"{path}: truncated or changed: {path.stat().st_size} bytes, expected {entry.bytes}"
+        )
+    if verify and sha256_of(path) != entry.sha256:
+        raise StoreError(f"{path}: changed since it was written: its checksum differs")
+    expected = f"F{index.dtype.removeprefix('float')} of shape {[entry.rows, index.layout.size]}"
+    if (found := _header(path)) != expected:
+        raise StoreError(f"{path}: holds {found}, the index says {expected}")
+
+
+def _header(path: Path) -> str:
+    """Type and shape of a shard's tensor, by its header alone."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            rows = file.get_slice(TENSOR_NAME)
+            return f"{rows.get_dtype()} of shape {rows.get_shape()}"
+    except SafetensorError as error:
+        raise StoreError(f"{path}: changed since it was written ({error})") from error
+
+
+def _write_aside(path: Path, content: bytes) -> None:
+    aside = path.with_suffix(".part")
+    aside.write_bytes(content)
+    aside.replace(path)
