@@ -119,6 +119,12 @@ def test_stores_give_the_same_as_texts(analyze, folder, tmp_path, capsys):
     assert (tmp_path / "out" / "ranking.csv").read_text() == from_text
 
 
+def test_extract_takes_a_word_limit(folder, tmp_path, capsys):
+    command = ["extract", "--corpus", str(folder / "train.json"), "--max-words", "100"]
+    assert main([*command, "--model", str(folder / "model"), "--out", str(tmp_path / "s")]) == 0
+    assert 80 < ActivationStore.open(tmp_path / "s").rows <= 100
+
+
 def test_several_properties_have_a_folder_each(analyze, folder, tmp_path):
     status, printed, said = analyze(
         *texts(folder), "--property", "number", "--property", "word.casing"
@@ -180,6 +186,51 @@ def test_a_word_limit_and_layers(analyze, folder, tmp_path):
     results = json.loads((tmp_path / "out" / "results.json").read_text())
     assert results["layers"]["layers"] == ["embeddings", "encoder.layer.1"]
     assert 250 < results["fit"]["rows"] <= 300
+
+
+@pytest.mark.parametrize("method", ["ablation", "cv"])
+def test_a_search_chooses_the_penalties(analyze, folder, tmp_path, method):
+    grid = ["--search", method, "--l1-grid", "3,0.01", "--l2-grid", "1e-2,1e-3"]
+    status, printed, _ = analyze(*texts(folder), "--property", "number", *grid)
+    assert status == 0
+    out = tmp_path / "out"
+    results = json.loads((out / "results.json").read_text())
+    search = results["penalty_search"]
+    assert search["method"] == method
+    assert search["l1"] == 0.01  # with 3 no weight is left
+    assert (results["fit"]["l1"], results["fit"]["l2"]) == (search["l1"], search["l2"])
+    train = ActivationStore.open(out / "activations" / "train-words")
+    labelled = sum(label is not None for label in train.corpus.labels["number"])
+    assert results["fit"]["rows"] == labelled  # the study's probe sees what was held out
+    table = pd.read_csv(out / "penalties.csv")
+    assert sorted(zip(table.l1, table.l2, strict=True)) == [
+        (0.01, 1e-3),
+        (0.01, 1e-2),
+        (3, 1e-3),
+        (3, 1e-2),
+    ]
+    assert f"chosen: l1 = 0.01, l2 = {search['l2']:g}" in printed
+    assert (out / "penalties.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_search_does_not_see_the_test_half(analyze, folder, tmp_path):
+    found = []
+    for seed in (1, 5):
+        generate_corpus(20, seed=seed).save(tmp_path / "test.json")
+        grid = ["--search", "ablation", "--l1-grid", "0.03,0.01", "--l2-grid", "1e-3"]
+        analyze(
+            "--train",
+            folder / "train.json",
+            "--test",
+            tmp_path / "test.json",
+            "--property",
+            "upos",
+            *grid,
+        )
+        points = pd.read_csv(tmp_path / "out" / "penalties.csv").drop(columns="seconds")
+        found.append(points)
+        shutil.rmtree(tmp_path / "out")
+    pd.testing.assert_frame_equal(*found)
 
 
 def test_retraining(analyze, folder, tmp_path):
@@ -277,6 +328,10 @@ def test_control_characters_do_not_reach_the_terminal(analyze, folder, tmp_path)
     ("option", "value", "message"),
     [
         ("--l1", "-1", "must be 0 or more; found -1"),
+        ("--l1-grid", "0.1,-1", "must be 0 or more; found -1"),
+        ("--l2-grid", "", "must be a number; found ''"),
+        ("--l2-grid", "0.1,1e-1", "must differ; found 0.1,1e-1"),
+        ("--search", "guess", "invalid choice: 'guess'"),
         ("--draws", "0", "must be 1 or more; found 0"),
         ("--device", "tpu9", "'tpu9' can't be used here"),
         ("--device", "cuda:99", "'cuda:99' can't be used here"),
@@ -298,6 +353,14 @@ def test_python_m_is_the_same_program():
     assert done.stdout == f"captum-lca {__version__}\n"
 
 
+def check_order_when_a_fifth_is_kept(results):
+    scores = pd.DataFrame(results["ablation"]["scores"])
+    kept = scores[(scores.action == "keep") & (scores.baseline == "mean") & (scores.neurons == 538)]
+    kept = kept.set_index("choice")
+    assert kept.score["top"] > kept.score["random"] + kept.spread["random"]
+    assert kept.score["random"] > kept.score["bottom"] + kept.spread["random"]
+
+
 def test_the_demo_on_the_real_model(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("captum_lca.cli.DEMO_SENTENCES", {"train": 400, "test": 200})
     monkeypatch.setattr("captum_lca.cli.DEMO_PROPERTIES", ("upos",))
@@ -307,12 +370,20 @@ def test_the_demo_on_the_real_model(tmp_path, capsys, monkeypatch):
     results = json.loads((tmp_path / "demo" / "results.json").read_text())
     assert results["neurons"] == 2688
     assert results["test"]["accuracy"] > results["test"]["word_accuracy"]
-    scores = pd.DataFrame(results["ablation"]["scores"])
-    kept = scores[(scores.action == "keep") & (scores.baseline == "mean") & (scores.neurons == 538)]
-    kept = kept.set_index("choice")
-    spread = kept.spread["random"]
-    assert kept.score["top"] > kept.score["random"] + spread
-    assert kept.score["random"] > kept.score["bottom"] + spread
+    check_order_when_a_fifth_is_kept(results)
+
+
+def test_a_real_treebank(treebanks, tmp_path, capsys):
+    command = ["analyze", "--model", str(demo_model_folder()), "--max-words", "4000"]
+    command += ["--train", str(treebanks / "en_ewt-dev.conllu"), "--property", "upos"]
+    command += ["--test", str(treebanks / "en_ewt-test.conllu"), "--out", str(tmp_path / "out")]
+    assert main(command) == 0
+    results = json.loads((tmp_path / "out" / "results.json").read_text())
+    assert 3900 < results["fit"]["rows"] <= 4000
+    assert results["test"]["rows"] == 25_094  # as the data's own README says
+    assert results["test"]["accuracy"] > results["test"]["word_accuracy"] + 0.1
+    check_order_when_a_fifth_is_kept(results)
+    assert "17 classes" in capsys.readouterr().out
 
 
 def test_the_demo_checks_its_model(tmp_path, monkeypatch, capsys):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -71,7 +72,8 @@ def elastic_net_path(
     """Fit a probe for each of several l1, from the strongest to the weakest.
 
     Each fit starts at the weights of the one before it, which saves most of the work of a fit from
-    nothing; where it ends is the same.
+    nothing; where it ends is the same, within the tolerance of the fits. A warning names strengths
+    that are below it.
 
     Args:
         activations (Tensor, ndarray or ActivationStore): Rows × neurons.
@@ -119,6 +121,7 @@ def fit_along(
     """
     for l1 in checked_strengths("l1s", l1s):
         init = fit_elastic_net(activations, labels, l1=l1, init=init, **options)
+        _warn_below_tolerance(l1, report_of(init).target)
         yield init
 
 
@@ -161,6 +164,17 @@ def report_of(probe: LinearProbe) -> FitReport:
 def neurons_used(probe: LinearProbe) -> int:
     """How many neurons any class gives a weight."""
     return int(probe.weight.any(0).sum())
+
+
+def _warn_below_tolerance(l1: float, target: float) -> None:
+    """Say so if a fit may not have moved from that of the l1 before it."""
+    if 0 < l1 < target:
+        warnings.warn(
+            f"l1 = {l1:.2g} is less than the {target:.2g} that fits are accurate to: a smaller "
+            f"tolerance is needed to tell it from stronger ones",
+            RuntimeWarning,
+            stacklevel=3,
+        )
 
 
 def _equal_ratios(strongest: float, count: int, ratio: float) -> list[float]:

@@ -11,23 +11,34 @@ from typing import Any
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from captum_lca.analysis import PropertyStudy
+from captum_lca.analysis import CrossValidation, PenaltySearch, PropertyStudy
 
 TOP_SHARE = 0.05
 """Share of the neurons counted by layer."""
 
 
-def write_study(study: PropertyStudy, folder: Path, settings: dict[str, Any]) -> None:
+def write_study(
+    study: PropertyStudy,
+    folder: Path,
+    settings: dict[str, Any],
+    search: PenaltySearch | CrossValidation | None = None,
+) -> None:
     """Write ``results.json``, ``ranking.csv``, ``probe.safetensors`` and the plots.
+
+    With a search also ``penalties.csv`` and ``penalties.png``.
 
     Args:
         study: What to write.
         folder: Where; made if it is not there, files of the same names are replaced.
         settings: What the results were made from; goes into ``results.json`` as it is.
+        search: How the penalties were chosen, if they were.
     """
     folder.mkdir(parents=True, exist_ok=True)
     top = top_count(study)
     results = {"settings": settings, **study.summary(top)}
+    if search is not None:
+        results["penalty_search"] = search.summary()
+        _write_search(search, folder)
     text = json.dumps(_finite(results), indent=1, ensure_ascii=False, allow_nan=False)
     _aside(folder / "results.json", lambda path: path.write_text(text, encoding="utf-8"))
     table = study.ranking.to_frame()
@@ -35,6 +46,12 @@ def write_study(study: PropertyStudy, folder: Path, settings: dict[str, Any]) ->
     study.probe.save(folder / "probe.safetensors")
     _aside(folder / "layers.png", figure_of(lambda axes: study.ranking.plot(top, axes[0]), 7))
     _aside(folder / "ablation.png", figure_of(lambda axes: _plot_ablation(study, axes), 9, 2))
+
+
+def _write_search(search: PenaltySearch | CrossValidation, folder: Path) -> None:
+    points = search.to_frame()
+    _aside(folder / "penalties.csv", lambda path: points.to_csv(path, index=False))
+    _aside(folder / "penalties.png", figure_of(lambda axes: search.plot(axes[0]), 6))
 
 
 def top_count(study: PropertyStudy) -> int:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import textwrap
 
-from captum_lca.analysis import PropertyStudy
+from captum_lca.analysis import CrossValidation, PenaltySearch, PropertyStudy
+from captum_lca.analysis.penalty_grid import score_map
 from captum_lca.probes import RegressionScores
 from captum_lca.report.folder import top_count
 
@@ -38,6 +39,41 @@ def study_table(study: PropertyStudy) -> str:
             + ", ".join(f"{layer}[{index}]" for layer, index in named)
         )
     return "\n".join([*lines, *_ablation_lines(study)])
+
+
+def search_table(search: PenaltySearch | CrossValidation) -> str:
+    """The scores of a search for penalties, from strong to weak, and its choice."""
+    table = search.to_frame()
+    scores = score_map(table)
+    edges = [
+        f"weakest {name}"
+        for name, chosen in (("l1", search.l1), ("l2", search.l2))
+        if table[name].nunique() > 1 and chosen == table[name].min()
+    ]
+    if isinstance(search, PenaltySearch):
+        kind = f"ablation score (unregularised {search.metric} {search.unregularised:.3f})"
+        point = search.chosen
+        found = f"full {point.full:.3f}, top {point.top:.3f}, bottom {point.bottom:.3f}"
+    else:
+        kind = f"{search.metric} by cross-validation"
+        sparsest = search.sparsest
+        found = (
+            f"{search.chosen.score:.3f} ± {search.chosen.error:.3f}, within one standard error "
+            f"l1 = {sparsest.l1:g}, l2 = {sparsest.l2:g}"
+        )
+    at_edge = f"; the {' and '.join(edges)} tried" if edges else ""
+    choice = f"  chosen: l1 = {search.l1:g}, l2 = {search.l2:g} ({found}){at_edge}"
+    return "\n".join(
+        [
+            f"  {kind}:",
+            f"    {'l2 / l1':>9}" + "".join(f"{l1:>9g}" for l1 in scores.columns),
+            *(
+                f"    {l2:>9g}" + "".join(f"{score:>9.3f}" for score in row)
+                for l2, row in zip(scores.index, scores.to_numpy(), strict=True)
+            ),
+            textwrap.fill(choice, width=LINE, subsequent_indent="    "),
+        ]
+    )
 
 
 def _score_line(study: PropertyStudy) -> str:

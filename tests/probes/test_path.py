@@ -1,6 +1,7 @@
 """The path over l1: its points, where it starts, and what it saves."""
 
 import math
+import warnings
 
 import pytest
 import torch
@@ -67,6 +68,15 @@ def test_options_reach_every_fit() -> None:
     for probe in path.probes:
         assert probe.report.fitted_neurons == 2
         assert set(probe.weight.any(0).nonzero().flatten().tolist()) <= {0, 4}
+
+
+def test_strengths_below_the_tolerance_are_named() -> None:
+    activations, labels = classification(3)
+    with pytest.warns(RuntimeWarning, match=r"l1 = 0.0001 is less than the .* accurate to"):
+        elastic_net_path(activations, labels, l1s=[0.1, 1e-4])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        elastic_net_path(activations, labels, l1s=[0.1, 1e-4], tolerance=1e-5)
 
 
 def test_numbers_are_predicted() -> None:
