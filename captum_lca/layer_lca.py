@@ -6,7 +6,8 @@ from captum.attr._utils.attribution import LayerAttribution
 from captum.log import log_usage
 from torch import Tensor
 
-from captum_lca.probed_layers import Inputs, ProbedLayers, Target, class_indices, contributions
+from captum_lca.contributions import Target, class_indices, contributions
+from captum_lca.probed_layers import Inputs, ProbedLayers
 
 
 class LayerLinguisticCorrelation(ProbedLayers, LayerAttribution):  # type: ignore[misc]

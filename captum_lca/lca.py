@@ -13,14 +13,9 @@ from captum.log import log_usage
 from torch import Tensor, nn
 
 from captum_lca.activations import ModelLayer, evaluate_layers
+from captum_lca.contributions import Target, class_indices, contributions
 from captum_lca.neurons import NeuronLayout, as_neuron_ids
-from captum_lca.probed_layers import (
-    Inputs,
-    ProbedLayers,
-    Target,
-    class_indices,
-    contributions,
-)
+from captum_lca.probed_layers import Inputs, ProbedLayers
 from captum_lca.probes import LinearProbe
 
 Selector = Callable[[Tensor | tuple[Tensor, ...]], Tensor]

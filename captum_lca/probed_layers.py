@@ -11,20 +11,14 @@ from captum.attr._utils.attribution import InternalAttribution
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from captum_lca.activations import (
-    ActivationStore,
-    ModelLayer,
-    evaluate_layers,
-    evaluating,
-    resolve_layers,
-)
-from captum_lca.neurons import NeuronLayout, NeuronRanking
+from captum_lca.activations import ModelLayer, evaluate_layers, evaluating, resolve_layers
+from captum_lca.contributions import class_index, joined_activations
+from captum_lca.labelled_rows import LabelledRows
+from captum_lca.neurons import NeuronRanking
 from captum_lca.probes import LinearProbe, fit_elastic_net
-from captum_lca.probes.labels import UNLABELLED
 from captum_lca.rankings import weight_mass
 
 Inputs = Tensor | tuple[Tensor, ...]
-Target = str | int | Tensor | Sequence[str | int] | None
 Self = TypeVar("Self", bound="ProbedLayers")
 
 
@@ -179,7 +173,7 @@ class ProbedLayers(InternalAttribution):  # type: ignore[misc]
         ranking = weight_mass(probe)
         if target is None:
             return ranking
-        return ranking.for_class(probe.classes[_class_index(probe, target)])
+        return ranking.for_class(probe.classes[class_index(probe, target)])
 
     def probe_logits(self, *args: Any) -> Tensor:
         """Model → probe: the forward function for any other Captum attribution.
@@ -265,163 +259,6 @@ class ProbedLayers(InternalAttribution):  # type: ignore[misc]
     def _fitted(self: Self, rows: LabelledRows, fit_options: dict[str, Any]) -> Self:
         self.probe = fit_elastic_net(rows.store(), rows.labels, **fit_options)
         return self
-
-
-class LabelledRows:
-    """Collects the activations of labelled positions, batch by batch."""
-
-    def __init__(self, layers: Sequence[ModelLayer]) -> None:
-        self.layers = layers
-        self.labels: list[Any] = []
-        self._rows: list[Tensor] = []
-        self._widths: tuple[int, ...] = ()
-
-    def add(self, tensors: Sequence[Tensor], labels: Tensor | Sequence[Any]) -> None:
-        """Add one batch.
-
-        Args:
-            tensors: One per layer, each (batch, …, neurons of the layer).
-            labels: One per position; see :meth:`ProbedLayers.fit`.
-        """
-        self._widths = tuple(tensor.shape[-1] for tensor in tensors)
-        places = tensors[0].shape[:-1]
-        for layer, tensor in zip(self.layers, tensors, strict=True):
-            if tensor.shape[:-1] != places:
-                raise ValueError(
-                    f"layer {layer.name!r} has shape {tuple(tensor.shape)}; "
-                    f"expected {(*places, 'neurons')} like {self.layers[0].name!r}"
-                )
-        positions, found = labelled_positions(labels, tuple(places))
-        self.labels += found
-        joined = torch.cat([t.flatten(0, -2)[positions.to(t.device)].cpu() for t in tensors], dim=1)
-        self._rows.append(joined.float())
-
-    def store(self) -> ActivationStore:
-        """Everything added, as a store in memory.
-
-        Raises:
-            ValueError: Nothing was added.
-        """
-        if not self._rows:
-            raise ValueError("nothing to fit on: there is no batch")
-        layout = NeuronLayout(tuple(layer.name for layer in self.layers), self._widths)
-        return ActivationStore.from_tensor(torch.cat(self._rows), layout)
-
-
-def labelled_positions(
-    labels: Tensor | Sequence[Any], shape: tuple[int, ...]
-) -> tuple[Tensor, list[Any]]:
-    """Which positions have a label, as flat indices, and their labels.
-
-    Args:
-        labels: A tensor of this shape, or nested sequences; the inner ones may be shorter.
-        shape: (batch,) or (batch, sequence).
-
-    Raises:
-        ValueError: Labels of another shape.
-    """
-    if isinstance(labels, Tensor):
-        if tuple(labels.shape) != shape:
-            raise ValueError(f"labels have shape {tuple(labels.shape)}; the layers' output {shape}")
-        flat = labels.flatten().cpu()
-        is_set = ~flat.isnan() if flat.is_floating_point() else flat != UNLABELLED
-        positions = is_set.nonzero().flatten()
-        return positions, flat[positions].tolist()
-    if len(labels) != shape[0]:
-        raise ValueError(f"there are labels for {len(labels)} examples; expected {shape[0]}")
-    if len(shape) == 1:
-        placed = list(enumerate(labels))
-    else:
-        if too_long := [n for n, row in enumerate(labels) if len(row) > shape[1]]:
-            raise ValueError(
-                f"example {too_long[0]} has {len(labels[too_long[0]])} labels for "
-                f"{shape[1]} positions"
-            )
-        placed = [
-            (n * shape[1] + place, label)
-            for n, row in enumerate(labels)
-            for place, label in enumerate(row)
-        ]
-    kept = [(place, label) for place, label in placed if label is not None and label != UNLABELLED]
-    return torch.tensor([place for place, _ in kept], dtype=torch.long), [
-        label for _, label in kept
-    ]
-
-
-def joined_activations(tensors: Sequence[Tensor], layout: NeuronLayout) -> Tensor:
-    """The layers side by side. Shape (…, neurons).
-
-    Raises:
-        ValueError: The layers' widths are not those of the layout.
-    """
-    widths = tuple(tensor.shape[-1] for tensor in tensors)
-    if widths != layout.widths:
-        raise ValueError(
-            f"the probe reads layers of {layout.widths} neurons; the model's have {widths}"
-        )
-    return torch.cat(list(tensors), dim=-1)
-
-
-def class_indices(probe: LinearProbe, target: Target) -> int | Tensor:
-    """The class, or one per example, that a target means.
-
-    Args:
-        probe: Its classes.
-        target: A class name or index, or a sequence or tensor of one per example; None for a
-            regression.
-
-    Returns:
-        A single index, or an int64 tensor of shape (batch,).
-
-    Raises:
-        ValueError: No such class, or none given where there are several.
-    """
-    if probe.is_regression:
-        if target is not None:
-            raise ValueError(f"a regression has no classes; found target {target!r}")
-        return 0
-    if target is None:
-        raise ValueError(f"say which class, as target=…; the probe has {list(probe.classes)}")
-    if isinstance(target, Tensor):
-        target = target.flatten().tolist() if target.dim() else int(target)
-    if isinstance(target, str | int):
-        return _class_index(probe, target)
-    return torch.tensor([_class_index(probe, each) for each in target])
-
-
-def _class_index(probe: LinearProbe, target: str | int) -> int:
-    if isinstance(target, str):
-        return probe.class_index(target)
-    if not 0 <= target < len(probe.classes):
-        raise ValueError(f"class indices are 0 to {len(probe.classes) - 1}; found {target}")
-    return target
-
-
-def contributions(
-    tensors: Sequence[Tensor], probe: LinearProbe, target: int | Tensor
-) -> list[Tensor]:
-    """What each neuron adds to the probe's logit: W[c, j]·(a[…, j] − mean_j)/scale_j.
-
-    Args:
-        tensors: One per layer, each (batch, …, neurons of the layer).
-        probe: The probe on these layers.
-        target: The class c, or one per example. Shape (batch,).
-
-    Returns:
-        One tensor per layer, of the same shapes, float32 or better.
-
-    Raises:
-        ValueError: Not one target per example, or layers of other widths than the probe's.
-    """
-    joined = joined_activations(tensors, probe.layout)
-    probe = probe.to(joined.device)
-    weight = probe.weight[target]
-    if isinstance(target, Tensor):
-        if len(target) != len(joined):
-            raise ValueError(f"there are {len(target)} targets for {len(joined)} examples")
-        weight = weight.reshape(len(joined), *[1] * (joined.dim() - 2), -1)
-    standardised = joined.to(torch.promote_types(joined.dtype, weight.dtype)) - probe.mean
-    return list((standardised / probe.scale * weight).split(probe.layout.widths, dim=-1))
 
 
 def _resolve(forward_func: Callable[..., Any], layer: Any) -> tuple[ModelLayer, ...]:
