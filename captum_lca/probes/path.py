@@ -52,7 +52,7 @@ class ElasticNetPath:
         ax.set_yscale("symlog", linthresh=1)
         ax.set_ylim(bottom=0)
         ax.set_xticks(list(places), [f"{l1:.2g}" for l1 in table["l1"]])
-        ax.tick_params(axis="x", labelrotation=90 if len(table) > 8 else 0)
+        ax.tick_params(axis="x", labelrotation=90 if len(table) > 6 else 0)
         ax.set_xlabel("l1")
         ax.legend(frameon=False)
         return ax
