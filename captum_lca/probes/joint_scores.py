@@ -44,7 +44,7 @@ def score_together(
         mine = block[rows[low:high] - start].to(weight)
         standardised = (mine - first.mean) / first.scale
         outputs = torch.nn.functional.linear(standardised, weight, bias)
-        outputs = outputs.view(len(mine), len(probes), -1)
+        outputs = outputs.view(len(mine), len(probes), len(first.bias))
         missed += _missed(outputs, gold[low:high].to(weight.device), first.is_regression).cpu()
     if first.is_regression:
         worst = ((gold - gold.mean()) ** 2).sum()

@@ -36,16 +36,18 @@ def weight_mass(probe: LinearProbe) -> NeuronRanking:
         >>> rankings.weight_mass(probe).order
         tensor([3, 0, 1, 2])
     """
-    share = weight_share(probe.weight.detach().cpu())
-    salience = 1 - heavier_mass(share)
-    overall, overall_share = salience.amax(0), share.amax(0)
     ties = turns_between_layers(probe.layout)
-    order = _ordered(overall, overall_share, ties)
+    share = weight_share(probe.weight.detach().cpu())
+    heaviest_first, positions = share[:, ties].sort(dim=1, descending=True, stable=True)
+    class_order = ties[positions]
+    salience = torch.empty_like(share).scatter_(1, class_order, 1 - heavier_mass(heaviest_first))
+    overall, overall_share = salience.amax(0), share.amax(0)
+    by_share = ties[overall_share[ties].argsort(descending=True, stable=True)]
+    order = by_share[overall[by_share].argsort(descending=True, stable=True)]
     if not probe.classes:
         return NeuronRanking(order, overall, probe.layout, "weight_mass")
-    per_class = [_ordered(s, m, ties) for s, m in zip(salience, share, strict=True)]
     return NeuronRanking(
-        order, overall, probe.layout, "weight_mass", probe.classes, torch.stack(per_class), salience
+        order, overall, probe.layout, "weight_mass", probe.classes, class_order, salience
     )
 
 
@@ -63,22 +65,21 @@ def weight_share(weight: Tensor) -> Tensor:
     return mass / total.where(total > 0, 1)
 
 
-def heavier_mass(share: Tensor) -> Tensor:
-    """Share of its class's mass that is strictly heavier than each neuron's weight.
+def heavier_mass(heaviest_first: Tensor) -> Tensor:
+    """Share of its class's mass that is strictly heavier than each weight.
 
     Args:
-        share: From :func:`weight_share`. Shape (classes, neurons).
+        heaviest_first: Shares from :func:`weight_share`, each row descending. Shape (classes,
+            neurons).
 
     Returns:
-        Same shape, in [0, 1]: 0 for a class's heaviest neuron, 1 where there is no weight.
+        Same shape and order, in [0, 1]: 0 for a class's heaviest, 1 where there is no weight.
     """
-    heaviest_first, order = share.sort(dim=1, descending=True, stable=True)
     before = heaviest_first.cumsum(1) - heaviest_first
     starts_new_weight = torch.ones_like(heaviest_first, dtype=torch.bool)
     starts_new_weight[:, 1:] = heaviest_first[:, 1:] < heaviest_first[:, :-1]
     before = before.where(starts_new_weight, 0).cummax(1).values  # equal weights enter together
-    before = before.where(heaviest_first > 0, 1)
-    return torch.empty_like(share).scatter_(1, order, before)
+    return before.where(heaviest_first > 0, 1)
 
 
 def turns_between_layers(layout: NeuronLayout) -> Tensor:
@@ -92,9 +93,3 @@ def turns_between_layers(layout: NeuronLayout) -> Tensor:
     layers = layout.layer_numbers(ids)
     index = ids - torch.tensor(layout.starts)[layers]
     return (index * len(layout.layers) + layers).argsort()
-
-
-def _ordered(salience: Tensor, share: Tensor, ties: Tensor) -> Tensor:
-    """Ids by descending salience, then descending share, then in the order of ``ties``."""
-    by_share = ties[share[ties].argsort(descending=True, stable=True)]
-    return by_share[salience[by_share].argsort(descending=True, stable=True)]
