@@ -180,9 +180,10 @@ class NeuronRanking:
                 f"a ranking of {self.layout.size} neurons and {len(self.classes)} classes needs "
                 f"shapes {neurons} and {per_class}; found {[tuple(shape) for shape in found]}"
             )
-        every = torch.arange(self.layout.size)
-        for order in (self.order, *self.class_order):
-            if not torch.equal(order.sort().values, every):
+        for orders in (self.order[None], self.class_order):
+            self.layout.check(orders)
+            seen = torch.zeros(orders.shape, dtype=torch.bool).scatter_(1, orders, True)
+            if not seen.all():
                 raise ValueError("a ranking's order must hold every neuron exactly once")
 
     def __len__(self) -> int:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from captum_lca.neurons import NeuronLayout, NeuronRanking
 from captum_lca.probes import LinearProbe
+
+PLACE_BITS = 32
+"""Bits of a sorting key that hold a neuron's place among the ties."""
 
 
 def weight_mass(probe: LinearProbe) -> NeuronRanking:
@@ -37,11 +41,10 @@ def weight_mass(probe: LinearProbe) -> NeuronRanking:
         tensor([3, 0, 1, 2])
     """
     ties = turns_between_layers(probe.layout)
-    share = weight_share(probe.weight.detach().cpu())
-    heaviest_first, positions = share[:, ties].sort(dim=1, descending=True, stable=True)
-    class_order = ties[positions]
-    salience = torch.empty_like(share).scatter_(1, class_order, 1 - heavier_mass(heaviest_first))
-    overall, overall_share = salience.amax(0), share.amax(0)
+    heaviest_first, class_order = sorted_weights(probe.weight.detach().cpu(), ties)
+    share = weight_share(heaviest_first)
+    salience = _in_id_order(1 - heavier_mass(share), class_order)
+    overall, overall_share = salience.amax(0), _in_id_order(share, class_order).amax(0)
     by_share = ties[overall_share[ties].argsort(descending=True, stable=True)]
     order = by_share[overall[by_share].argsort(descending=True, stable=True)]
     if not probe.classes:
@@ -51,35 +54,59 @@ def weight_mass(probe: LinearProbe) -> NeuronRanking:
     )
 
 
-def weight_share(weight: Tensor) -> Tensor:
-    """Each weight's share of its class's mass Σ|w|; 0 for a class without weights.
+def sorted_weights(weight: Tensor, ties: Tensor) -> tuple[Tensor, Tensor]:
+    """Each class's weights by magnitude, heaviest first, and the neurons they belong to.
+
+    Magnitude (in float32) and place among the ties go into one integer per weight: non-negative
+    floats are ordered like their bits, and integers sort many times faster than indices.
 
     Args:
         weight: Shape (classes, neurons).
+        ties: The order of neurons of equal weight. Shape (neurons,).
+
+    Returns:
+        Magnitudes and global ids, both of shape (classes, neurons).
+    """
+    magnitude = np.ascontiguousarray(weight.abs().float()[:, ties].numpy())
+    keys = np.arange(len(ties)) - (magnitude.view(np.int32).astype(np.int64) << PLACE_BITS)
+    keys.sort(axis=1)
+    order = ties[torch.from_numpy(keys & (2**PLACE_BITS - 1))]
+    heaviest_first = (-(keys >> PLACE_BITS)).astype(np.int32).view(np.float32)
+    return torch.from_numpy(heaviest_first), order
+
+
+def weight_share(heaviest_first: Tensor) -> Tensor:
+    """Each weight's share of its class's mass Σ|w|; 0 for a class without weights.
+
+    Args:
+        heaviest_first: Magnitudes. Shape (classes, neurons).
 
     Returns:
         Same shape, float64.
     """
-    mass = weight.abs().double()
+    mass = heaviest_first.double()
     total = mass.sum(1, keepdim=True)
     return mass / total.where(total > 0, 1)
 
 
-def heavier_mass(heaviest_first: Tensor) -> Tensor:
+def heavier_mass(share: Tensor) -> Tensor:
     """Share of its class's mass that is strictly heavier than each weight.
 
     Args:
-        heaviest_first: Shares from :func:`weight_share`, each row descending. Shape (classes,
-            neurons).
+        share: Of the class's mass, each row descending. Shape (classes, neurons).
 
     Returns:
         Same shape and order, in [0, 1]: 0 for a class's heaviest, 1 where there is no weight.
     """
-    before = heaviest_first.cumsum(1) - heaviest_first
-    starts_new_weight = torch.ones_like(heaviest_first, dtype=torch.bool)
-    starts_new_weight[:, 1:] = heaviest_first[:, 1:] < heaviest_first[:, :-1]
-    before = before.where(starts_new_weight, 0).cummax(1).values  # equal weights enter together
-    return before.where(heaviest_first > 0, 1)
+    shares = share.numpy()
+    before = shares.cumsum(axis=1) - shares
+    before[:, 1:] *= shares[:, 1:] < shares[:, :-1]  # equal weights enter together, with the first
+    entry = torch.from_numpy(np.maximum.accumulate(before, axis=1))
+    return entry.masked_fill_(share == 0, 1)
+
+
+def _in_id_order(values: Tensor, class_order: Tensor) -> Tensor:
+    return torch.empty_like(values).scatter_(1, class_order, values)
 
 
 def turns_between_layers(layout: NeuronLayout) -> Tensor:
