@@ -14,9 +14,11 @@ from captum_lca.probes.formulation import Coefficients, Formulation, formulate
 from captum_lca.probes.labels import Labels, Targets, encode_labels
 from captum_lca.probes.linear_probe import FitReport, LinearProbe
 from captum_lca.probes.penalty import ElasticNet
-from captum_lca.probes.rows import aligned_labels, standardised_rows
+from captum_lca.probes.rows import LabelledRows, aligned_labels, standardised_rows
 from captum_lca.probes.solver import solve
 
+DEFAULT_MEMORY = 2**30
+"""Bytes that activations may take."""
 DEFAULT_TOLERANCE = 1e-3
 """Share of the gradient at zero weights that may be left."""
 
@@ -34,6 +36,7 @@ def fit_elastic_net(
     tolerance: float = DEFAULT_TOLERANCE,
     max_iterations: int = 100,
     device: torch.device | str | None = None,
+    memory: int = DEFAULT_MEMORY,
     seed: int = 0,
 ) -> LinearProbe:
     """Fit a linear probe with an elastic-net penalty.
@@ -67,6 +70,10 @@ def fit_elastic_net(
         max_iterations (int, optional): Steps after which to give up, with a warning.
         device (torch.device or str, optional): Where to compute. Default: where the
             activations are.
+        memory (int, optional): Bytes that activations may take. If the labelled rows fit as they
+            are computed with, standardised, they are read once and kept (on the device);
+            otherwise every pass reads them from the store again, a block ahead, and what is kept
+            is samples of them. Logits (rows × classes) come on top. Default: 1 GiB.
         seed (int, optional): Seed of the solver's choice of rows. Default: 0.
 
     Returns:
@@ -87,14 +94,16 @@ def fit_elastic_net(
     """
     began = time.perf_counter()
     ElasticNet(l1, l2)  # checks them
-    if not tolerance > 0:
-        raise ValueError(f"tolerance must be positive; found {tolerance}")
+    for name, value in (("tolerance", tolerance), ("memory", memory)):
+        if not value > 0:
+            raise ValueError(f"{name} must be positive; found {value}")
     store = as_store(activations, layout)
     targets = encode_labels(aligned_labels(store, labels), classes)
     ids = None if neurons is None else _checked_ids(neurons, store.layout)
     _check_init(init, targets, store.layout)
     place = None if device is None else torch.device(device)
-    rows, standardisation = standardised_rows(store, targets.rows, ids, place)
+    source = LabelledRows(store, targets.rows, ids, place)
+    rows, standardisation = standardised_rows(source, memory)
     formulation = formulate(targets)
     solution = solve(
         rows,
@@ -103,6 +112,7 @@ def fit_elastic_net(
         _start(init, formulation, ids, rows.like),
         tolerance=tolerance,
         max_iterations=max_iterations,
+        memory=memory,
         seed=seed,
     )
     weight, bias = formulation.to_probe(solution.weight, solution.bias)

@@ -42,9 +42,8 @@ class QuadraticModel:
         slope: Gradient of the loss there in the weights, shape (outputs, neurons), and in the
             biases, shape (outputs,).
         sets: Neurons whose weights may move, for each output.
-        activations: Of the sampled rows, on all neurons of the sets. Shape (sampled, union).
-        union: Those neurons, ascending. Shape (union,).
-        row_weight: What each sampled row counts for. Shape (sampled,).
+        activations: Of the sampled rows. Shape (sampled, neurons).
+        share: What each sampled row counts for. Shape (sampled,).
         curvature: Second derivatives of the sampled rows' losses.
     """
 
@@ -55,19 +54,21 @@ class QuadraticModel:
         *,
         sets: Sequence[Tensor],
         activations: Tensor,
-        union: Tensor,
-        row_weight: Tensor,
+        share: Tensor,
         curvature: Curvature,
     ) -> None:
         self.weight, self.slope = weight, slope
-        self.row_weight, self.curvature = row_weight[:, None], curvature
-        diagonal = self.row_weight * curvature.diagonal
+        self.share, self.curvature = share, curvature
+        diagonal = share[:, None] * curvature.diagonal
+        union: Tensor = torch.cat([*sets]).unique()
+        columns = activations.index_select(1, union).T.contiguous()
         self.blocks = [
             _OutputBlock(
                 neurons,
                 slope[0][output, neurons],
                 slope[1][output],
-                activations.index_select(1, torch.searchsorted(union, neurons)),
+                columns,
+                torch.searchsorted(union, neurons),
                 diagonal[:, output],
             )
             for output, neurons in enumerate(sets)
@@ -88,16 +89,15 @@ class QuadraticModel:
         for _ in range(MOST_PASSES):
             done = True
             for output, block in enumerate(self.blocks):
-                pull = (self.row_weight * self.curvature.times(logits))[:, output]
+                pull = self.share * self.curvature.column(logits, output)
                 old = weight[output, block.neurons]
-                if block.violation(old, pull, penalty) <= accuracy:
+                better = block.improve(old, pull, penalty, accuracy)
+                if better is None:
                     continue
                 done = False
-                new = block.minimise(old, pull, penalty, accuracy / 2)
-                shift, change = block.follow(new - old, pull)
-                weight[output, block.neurons] = new
-                bias[output] += shift
-                logits[:, output] += change
+                weight[output, block.neurons] = better.weight
+                bias[output] += better.bias
+                logits[:, output] += better.logits
             if done:
                 break
         move = weight - self.weight
@@ -107,7 +107,19 @@ class QuadraticModel:
     def _rise(self, weight: Tensor, bias: Tensor, logits: Tensor) -> float:
         """By how much the modelled loss grows with changes of weights, biases and logits."""
         linear = (self.slope[0] * weight).sum() + (self.slope[1] * bias).sum()
-        return float(linear + (self.row_weight * logits * self.curvature.times(logits)).sum() / 2)
+        return float(linear + self.share @ (logits * self.curvature.times(logits)).sum(1) / 2)
+
+
+@dataclass(frozen=True)
+class _Improvement:
+    """The best coefficients of one output, while those of the others stay."""
+
+    weight: Tensor
+    """New weights of the working set. Shape (k,)."""
+    bias: Tensor
+    """Change of the bias. Shape ()."""
+    logits: Tensor
+    """Change of the sampled rows' logits. Shape (sampled,)."""
 
 
 class _OutputBlock:
@@ -120,7 +132,8 @@ class _OutputBlock:
         neurons: The working set. Shape (k,).
         slope: Gradient of the loss in their weights. Shape (k,).
         bias_slope: Gradient in the bias. Shape ().
-        activations: Of the sampled rows. Shape (sampled, k).
+        columns: Activations of the neurons of all sets, by neuron. Shape (union, sampled).
+        places: Where the working set's are among them. Shape (k,).
         curvature: Of each sampled row in this output, times what the row counts for.
             Shape (sampled,).
     """
@@ -130,45 +143,49 @@ class _OutputBlock:
         neurons: Tensor,
         slope: Tensor,
         bias_slope: Tensor,
-        activations: Tensor,
+        columns: Tensor,
+        places: Tensor,
         curvature: Tensor,
     ) -> None:
         self.neurons, self.bias_slope = neurons, bias_slope
+        self.columns, self.places = columns, places
         self.total = curvature.sum() + DAMPING
-        weighted = activations * curvature[:, None]
-        self.activations = activations
-        self.centre = weighted.sum(0) / self.total
+        activations = self._activations()
+        weighted = activations * curvature
+        self.centre = weighted.sum(1) / self.total
         self.slope = slope - bias_slope * self.centre
-        self.matrix = weighted.T @ activations
+        self.matrix = weighted @ activations.T
         self.matrix.addr_(self.centre, self.centre, alpha=-float(self.total))
         self.matrix.diagonal().add_(DAMPING)
 
-    def violation(self, weight: Tensor, pull: Tensor, penalty: Penalty) -> float:
-        """How far model + penalty is from its minimum over this output.
+    def _activations(self) -> Tensor:
+        """Of the working set. Shape (k, sampled): gathered anew, for together they are large."""
+        return self.columns.index_select(0, self.places)
+
+    def improve(
+        self, weight: Tensor, pull: Tensor, penalty: Penalty, accuracy: float
+    ) -> _Improvement | None:
+        """Minimise model + penalty over this output.
 
         Args:
             weight: Where the output's weights stand. Shape (k,).
             pull: What the moves made so far add to the derivative of each sampled row's loss in
                 this output's logit, times what the row counts for. Shape (sampled,).
             penalty: On the weights.
+            accuracy: Optimality that is good enough.
 
         Returns:
-            Largest entry of the smallest subgradient, the bias included.
+            The minimum; None if the output is good enough as it stands.
         """
-        bias_slope = (self.bias_slope + pull.sum()).abs()
-        rest = penalty.subgradient(weight, self._slope(pull)).abs()
-        return float(torch.cat([rest, bias_slope[None]]).max())
-
-    def minimise(self, weight: Tensor, pull: Tensor, penalty: Penalty, accuracy: float) -> Tensor:
-        """The best weights, found from ``weight`` on; arguments as above. Shape (k,)."""
-        return minimise_quadratic(self.matrix, self._slope(pull), weight, penalty, accuracy)
-
-    def _slope(self, pull: Tensor) -> Tensor:
-        """Gradient of the model in the weights, where the bias follows them. Shape (k,)."""
-        return self.slope + pull @ self.activations - pull.sum() * self.centre
-
-    def follow(self, change: Tensor, pull: Tensor) -> tuple[Tensor, Tensor]:
-        """Changes of the bias and of the sampled rows' logits that go with a change of weights."""
-        shift = -(self.bias_slope + pull.sum()) / self.total
-        bias = shift - self.centre @ change
-        return bias, self.activations @ change + bias
+        activations = self._activations()
+        pulled = pull.sum()
+        bias_slope = self.bias_slope + pulled
+        # Gradient in the weights, where the bias follows them.
+        slope = self.slope + activations @ pull - pulled * self.centre
+        rest = penalty.subgradient(weight, slope).abs()
+        if float(torch.cat([rest, bias_slope.abs()[None]]).max()) <= accuracy:
+            return None
+        new = minimise_quadratic(self.matrix, slope, weight, penalty, accuracy / 2)
+        change = new - weight
+        bias = -bias_slope / self.total - self.centre @ change
+        return _Improvement(new, bias, change @ activations + bias)

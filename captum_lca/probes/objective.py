@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Protocol
 
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy, pad, softplus
+from torch.nn.functional import cross_entropy, softplus
 
 from captum_lca.probes.rows import StandardisedRows
 
-PADDED_TO = 8
-"""Outputs are padded to a multiple of this: products of 24 columns are faster than those of 17."""
+CHUNK = 16_384
+"""Rows at a time in work on logits alone."""
 
 
 class Curvature(Protocol):
@@ -24,16 +25,25 @@ class Curvature(Protocol):
     def times(self, change: Tensor) -> Tensor:
         """Each row's matrix times its change of logits. Shapes (rows, outputs)."""
 
+    def column(self, change: Tensor, output: int) -> Tensor:
+        """One output's part of that product. Shape (rows,)."""
+
 
 class Loss(Protocol):
-    """A convex loss of every row's logits; the objective takes its mean over rows."""
+    """A convex loss of every row's logits; the objective takes its mean over rows.
+
+    Where rows are spoken of, those are meant whose targets the loss has, all of them and in order.
+    """
 
     @property
     def outputs(self) -> int:
         """Number of logits per row."""
 
-    def start(self) -> Tensor:
-        """The best constant logits. Shape (outputs,)."""
+    def select(self, rows: slice | Tensor) -> Loss:
+        """The loss of some of the rows."""
+
+    def start(self, share: Tensor) -> Tensor:
+        """The best constant logits, if each row counts for its share. Shape (outputs,)."""
 
     def values(self, logits: Tensor) -> Tensor:
         """Loss of each row. From shape (rows, outputs) to (rows,)."""
@@ -42,7 +52,7 @@ class Loss(Protocol):
         """Gradient of each row's loss in its logits. Shape (rows, outputs)."""
 
     def curvature(self, logits: Tensor) -> Curvature:
-        """Second derivatives at the logits of any rows. ``logits``: (some rows, outputs)."""
+        """Second derivatives of each row's loss in its logits. ``logits``: (rows, outputs)."""
 
 
 class CrossEntropy:
@@ -57,10 +67,14 @@ class CrossEntropy:
         self.targets = targets
         self.outputs = classes
 
-    def start(self) -> Tensor:
-        """Logarithms of the class frequencies (of half a row where a class has none)."""
-        counts = torch.bincount(self.targets, minlength=self.outputs).double()
-        return (counts.clamp(min=0.5) / len(self.targets)).log()
+    def select(self, rows: slice | Tensor) -> CrossEntropy:
+        """The loss of some of the rows."""
+        return CrossEntropy(self.targets[rows], self.outputs)
+
+    def start(self, share: Tensor) -> Tensor:
+        """Logarithms of the classes' shares (of half a row's where a class has none)."""
+        shares = share.new_zeros(self.outputs).index_add_(0, self.targets, share)
+        return shares.clamp(min=0.5 / len(share)).log()
 
     def values(self, logits: Tensor) -> Tensor:
         """Loss of each row. From shape (rows, classes) to (rows,)."""
@@ -73,7 +87,7 @@ class CrossEntropy:
         return probabilities
 
     def curvature(self, logits: Tensor) -> SoftmaxCurvature:
-        """Second derivatives at the logits of any rows."""
+        """Second derivatives of each row's loss in its logits."""
         return SoftmaxCurvature(logits.softmax(1))
 
 
@@ -97,6 +111,11 @@ class SoftmaxCurvature:
         mean = (self.probabilities * change).sum(1, keepdim=True)
         return self.probabilities * (change - mean)
 
+    def column(self, change: Tensor, output: int) -> Tensor:
+        """One output's part of that product. Shape (rows,)."""
+        mean: Tensor = torch.linalg.vecdot(self.probabilities, change)
+        return self.probabilities[:, output] * (change[:, output] - mean)
+
 
 class LogisticLoss:
     """Cross-entropy of two classes in the difference z of their logits, log(1 + e^z) − target·z.
@@ -110,10 +129,14 @@ class LogisticLoss:
     def __init__(self, targets: Tensor) -> None:
         self.targets = targets[:, None]
 
-    def start(self) -> Tensor:
+    def select(self, rows: slice | Tensor) -> LogisticLoss:
+        """The loss of some of the rows."""
+        return LogisticLoss(self.targets[rows, 0])
+
+    def start(self, share: Tensor) -> Tensor:
         """Logarithm of the odds of the second class. Shape (1,)."""
-        ones = self.targets.double().sum(0)
-        return (ones.clamp(min=0.5) / (len(self.targets) - ones).clamp(min=0.5)).log()
+        second = (share @ self.targets.to(share)).clamp(0.5 / len(share), 1 - 0.5 / len(share))
+        return (second / (1 - second)).log()
 
     def values(self, logits: Tensor) -> Tensor:
         """Loss of each row. From shape (rows, 1) to (rows,)."""
@@ -124,7 +147,7 @@ class LogisticLoss:
         return logits.sigmoid() - self.targets
 
     def curvature(self, logits: Tensor) -> DiagonalCurvature:
-        """Second derivatives at the logits of any rows."""
+        """Second derivatives of each row's loss in its logits."""
         probability = logits.sigmoid()
         return DiagonalCurvature(probability * (1 - probability))
 
@@ -141,9 +164,13 @@ class SquaredError:
     def __init__(self, targets: Tensor) -> None:
         self.targets = targets[:, None]
 
-    def start(self) -> Tensor:
+    def select(self, rows: slice | Tensor) -> SquaredError:
+        """The loss of some of the rows."""
+        return SquaredError(self.targets[rows, 0])
+
+    def start(self, share: Tensor) -> Tensor:
         """The mean target. Shape (1,)."""
-        return self.targets.double().mean(0)
+        return share @ self.targets.to(share)
 
     def values(self, logits: Tensor) -> Tensor:
         """Loss of each row. From shape (rows, 1) to (rows,)."""
@@ -154,7 +181,7 @@ class SquaredError:
         return logits - self.targets
 
     def curvature(self, logits: Tensor) -> DiagonalCurvature:
-        """Second derivatives at the logits of any rows."""
+        """Second derivatives of each row's loss in its logits."""
         return DiagonalCurvature(torch.ones_like(logits))
 
 
@@ -172,18 +199,28 @@ class DiagonalCurvature:
         """Their product. Shape (rows, 1)."""
         return self.diagonal * change
 
+    def column(self, change: Tensor, output: int) -> Tensor:
+        """The same, without its second dimension. Shape (rows,)."""
+        return self.diagonal[:, output] * change[:, output]
+
 
 class MeanLoss:
     """Mean loss over rows, as a function of weights and biases.
 
+    What rows × outputs numbers there are (logits and their like) stays in memory; the rows
+    themselves need not.
+
     Args:
         rows: Standardised activations.
         loss: Loss of each row's logits.
+        share: What each row counts for; sums to 1. Shape (rows,), float64. Default: all the same.
     """
 
-    def __init__(self, rows: StandardisedRows, loss: Loss) -> None:
+    def __init__(self, rows: StandardisedRows, loss: Loss, share: Tensor | None = None) -> None:
         self.rows, self.loss = rows, loss
-        self.padding = -loss.outputs % PADDED_TO
+        count = rows.shape[0]
+        even = rows.like.new_full((count,), 1 / count, dtype=torch.float64)
+        self.share = even if share is None else share
 
     def logits(self, weight: Tensor, bias: Tensor) -> Tensor:
         """Logits of all rows.
@@ -196,27 +233,54 @@ class MeanLoss:
             Shape (rows, outputs).
         """
         logits = weight.new_empty(self.rows.shape[0], self.loss.outputs)
-        padded = pad(weight, (0, 0, 0, self.padding)).T
         for rows, block in self.rows.blocks():
-            torch.add((block @ padded)[:, : self.loss.outputs], bias, out=logits[rows])
+            torch.addmm(bias, block, weight.T, out=logits[rows])
         return logits
 
     def value(self, logits: Tensor) -> float:
         """Mean loss, summed in float64. ``logits``: (rows, outputs)."""
-        return float(self.loss.values(logits).double().mean())
+        total = self.share.new_zeros(())
+        for rows in _chunks(len(logits)):
+            values = self.loss.select(rows).values(logits[rows])
+            total += self.share[rows] @ values.double()
+        return float(total)
 
-    def gradient(self, logits: Tensor) -> tuple[Tensor, Tensor]:
-        """Gradient in weights and biases.
+    def residual(self, logits: Tensor) -> Tensor:
+        """Gradient of the mean loss in the logits. Shapes (rows, outputs)."""
+        residual = torch.empty_like(logits)
+        for rows in _chunks(len(logits)):
+            of_rows = self.loss.select(rows).residual(logits[rows])
+            torch.mul(of_rows, self.share[rows, None].to(logits), out=residual[rows])
+        return residual
+
+    def curvature(self, logits: Tensor) -> Tensor:
+        """Second derivative of the mean loss in each logit alone. Shapes (rows, outputs)."""
+        curvature = torch.empty_like(logits)
+        for rows in _chunks(len(logits)):
+            of_rows = self.loss.select(rows).curvature(logits[rows]).diagonal
+            torch.mul(of_rows, self.share[rows, None].to(logits), out=curvature[rows])
+        return curvature
+
+    def gradient(self, residual: Tensor, keep: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Gradient in weights and biases; and, from the same pass, the activations of some rows.
 
         Args:
-            logits: Those of the point in question. Shape (rows, outputs).
+            residual: Gradient in the logits. Shape (rows, outputs).
+            keep: Row numbers, ascending. Shape (kept,), int64.
 
         Returns:
-            Shapes (outputs, neurons) and (outputs,).
+            Shapes (outputs, neurons), (outputs,) and (kept, neurons).
         """
-        residual = pad(self.loss.residual(logits) / len(logits), (0, self.padding))
-        total = logits.new_zeros(residual.shape[1], self.rows.shape[1])
+        total = residual.new_zeros(residual.shape[1], self.rows.shape[1])
+        kept = residual.new_empty(len(keep), self.rows.shape[1])
+        numbers = keep.cpu()
         for rows, block in self.rows.blocks():
             total.addmm_(residual[rows].T, block)
-        bias = residual.double().sum(0).to(logits)
-        return total[: self.loss.outputs], bias[: self.loss.outputs]
+            low, high = torch.searchsorted(numbers, torch.tensor([rows.start, rows.stop])).tolist()
+            torch.index_select(block, 0, keep[low:high] - rows.start, out=kept[low:high])
+        return total, residual.sum(0, dtype=torch.float64).to(residual), kept
+
+
+def _chunks(rows: int) -> Iterator[slice]:
+    """All rows, in pieces that bound the memory of row-by-row work."""
+    return (slice(start, min(start + CHUNK, rows)) for start in range(0, rows, CHUNK))

@@ -21,8 +21,11 @@ class Penalty(Protocol):
     def subgradient(self, weight: Tensor, gradient: Tensor) -> Tensor:
         """The smallest subgradient of loss + penalty, entry by entry; all zero at a minimum."""
 
-    def path(self, strongest: float, ratio: float) -> list[Penalty]:
-        """Stronger penalties that lead to this one, strongest first."""
+    def path(self, strongest: float, ratio: float) -> list[tuple[Penalty, float]]:
+        """Penalties that lead to this one, which is the last, strongest first.
+
+        Beside each is the strength at which it makes weights zero.
+        """
 
 
 @dataclass(frozen=True)
@@ -50,22 +53,20 @@ class ElasticNet:
         weight = weight.double()
         return float(self.l1 * weight.abs().sum() + self.l2 * weight.square().sum())
 
-    def path(self, strongest: float, ratio: float) -> list[Penalty]:
-        """Stronger penalties that lead to this one, strongest first.
+    def path(self, strongest: float, ratio: float) -> list[tuple[Penalty, float]]:
+        """Penalties that lead to this one, which is the last, strongest first.
 
         Args:
             strongest: The l1 from which on all weights are zero.
             ratio: Of each l1 to the next.
 
         Returns:
-            Penalties with an l1 between ``strongest`` and this one's, both excluded.
+            Those with an l1 below ``strongest``, each with its l1.
         """
-        strengths: list[float] = []
-        l1 = self.l1 * ratio
-        while 0 < l1 < strongest:
-            strengths.append(l1)
-            l1 *= ratio
-        return [replace(self, l1=l1) for l1 in reversed(strengths)]
+        strengths = [self.l1]
+        while 0 < strengths[-1] * ratio < strongest:
+            strengths.append(strengths[-1] * ratio)
+        return [(replace(self, l1=l1), l1) for l1 in reversed(strengths)]
 
     def prox(self, weight: Tensor, step: float) -> Tensor:
         """The v that minimises ½(v − w)²/step + penalty(v), entry by entry.

@@ -1,9 +1,10 @@
-"""The standardised rows that the solver works on."""
+"""The rows that a probe is fitted on, in blocks: held in memory, or read again in every pass."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Protocol, TypeVar
 
 import torch
 from torch import Tensor
@@ -14,7 +15,11 @@ from captum_lca.probes.labels import Labels, as_list
 from captum_lca.probes.standardisation import NeuronMoments, Standardisation
 
 BLOCK = 1024
-"""Rows per block: a block of a few thousand neurons then stays in the processor's cache."""
+"""Most rows per block."""
+BLOCK_VALUES = BLOCK * 2688
+"""Most activations per block: as many stay in the processor's cache."""
+
+T = TypeVar("T")
 
 
 def aligned_labels(store: ActivationStore, labels: Labels) -> list[Any]:
@@ -26,8 +31,31 @@ def aligned_labels(store: ActivationStore, labels: Labels) -> list[Any]:
     return store.align(as_list(labels))
 
 
-class StandardisedRows:
+def block_rows(neurons: int) -> int:
+    """How many rows to work on at a time."""
+    return min(BLOCK, max(1, BLOCK_VALUES // neurons))
+
+
+class StandardisedRows(Protocol):
     """The labelled rows of some activations, standardised. The solver sees data only through this.
+
+    It goes over all of them in order, again and again; nothing asks for a row out of turn.
+    """
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and neurons."""
+
+    @property
+    def like(self) -> Tensor:
+        """An empty tensor with the precision and device of the rows."""
+
+    def blocks(self) -> Iterator[tuple[slice, Tensor]]:
+        """All rows in order: which ones, and their activations. Shape (some, neurons)."""
+
+
+class HeldRows:
+    """Standardised rows in memory.
 
     Args:
         matrix: Standardised activations. Shape (rows, neurons), float32 or float64.
@@ -47,57 +75,132 @@ class StandardisedRows:
         return self.matrix.new_empty(0)
 
     def blocks(self) -> Iterator[tuple[slice, Tensor]]:
-        """All rows in order: which ones, and their activations. Shape (at most BLOCK, neurons)."""
-        for start in range(0, len(self.matrix), BLOCK):
-            rows = slice(start, min(start + BLOCK, len(self.matrix)))
+        """All rows in order: which ones, and their activations. Shape (some, neurons)."""
+        size = block_rows(self.shape[1])
+        for start in range(0, len(self.matrix), size):
+            rows = slice(start, min(start + size, len(self.matrix)))
             yield rows, self.matrix[rows]
 
-    def take(self, rows: Tensor, neurons: Tensor) -> Tensor:
-        """Some neurons of some rows, as a copy. Shape (len(rows), len(neurons))."""
-        parts = [
-            self.matrix.index_select(0, some).index_select(1, neurons) for some in rows.split(256)
-        ]
-        return torch.cat(parts)
 
-
-def standardised_rows(
-    store: ActivationStore,
-    labelled: Tensor,
-    neurons: Tensor | None = None,
-    device: torch.device | None = None,
-) -> tuple[StandardisedRows, Standardisation]:
-    """Read the labelled rows once, and standardise them.
+class LabelledRows:
+    """The labelled rows of a store as they are, in the precision that is computed in.
 
     Args:
         store: The activations.
         labelled: Numbers of the rows to read, ascending. Shape (labelled,).
         neurons: Global ids of the neurons to read. Default: all.
         device: Where to put them. Default: where the store has them.
+    """
+
+    def __init__(
+        self,
+        store: ActivationStore,
+        labelled: Tensor,
+        neurons: Tensor | None = None,
+        device: torch.device | None = None,
+    ) -> None:
+        self.store, self.labelled, self.neurons = store, labelled, neurons
+        first = store.read(0, 1)
+        dtype = torch.promote_types(first.dtype, torch.float32)
+        self.like = torch.empty(0, dtype=dtype, device=device or first.device)
+        self.shape = (len(labelled), store.layout.size if neurons is None else len(neurons))
+
+    @property
+    def nbytes(self) -> int:
+        """What all of them would take in memory."""
+        return self.shape[0] * self.shape[1] * self.like.element_size()
+
+    def blocks(self) -> Iterator[tuple[slice, Tensor]]:
+        """All labelled rows in order, in blocks of their own.
+
+        Raises:
+            ValueError: An activation is NaN or infinite; says in which layer and neuron.
+        """
+        done = 0
+        for start, block in self.store.blocks(block_rows(self.store.layout.size)):
+            stop = int(torch.searchsorted(self.labelled, start + len(block)))
+            rows = slice(done, stop)
+            if stop > done:
+                yield rows, self._prepared(block, start, self.labelled[rows])
+            done = stop
+
+    def _prepared(self, block: Tensor, start: int, labelled: Tensor) -> Tensor:
+        """A fresh tensor of the labelled rows of a block that begins at row ``start``."""
+        if len(labelled) < len(block):
+            block = block[labelled - start]
+        if self.neurons is not None:
+            block = block[:, self.neurons]
+        part = torch.empty(block.shape, dtype=self.like.dtype, device=self.like.device)
+        part.copy_(block, non_blocking=True)
+        _check_finite(part, self.store.layout, self.neurons, labelled)
+        return part
+
+
+class StreamedRows:
+    """Standardised rows that are read again in every pass.
+
+    Args:
+        source: The rows as they are.
+        standardisation: What to do to them.
+    """
+
+    def __init__(self, source: LabelledRows, standardisation: Standardisation) -> None:
+        self.source, self.standardisation = source, standardisation
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and neurons."""
+        return self.source.shape
+
+    @property
+    def like(self) -> Tensor:
+        """An empty tensor with the precision and device of the rows."""
+        return self.source.like
+
+    def blocks(self) -> Iterator[tuple[slice, Tensor]]:
+        """All rows in order: which ones, and their activations. Shape (some, neurons)."""
+        return read_ahead(
+            (rows, self.standardisation.apply_(block)) for rows, block in self.source.blocks()
+        )
+
+
+def read_ahead(items: Iterator[T]) -> Iterator[T]:
+    """The same items, each fetched by a background thread while the one before is in use."""
+    with ThreadPoolExecutor(max_workers=1) as reader:
+        upcoming = reader.submit(next, items, None)
+        while (item := upcoming.result()) is not None:
+            upcoming = reader.submit(next, items, None)
+            yield item
+
+
+def standardised_rows(
+    source: LabelledRows, memory: int
+) -> tuple[StandardisedRows, Standardisation]:
+    """Standardise rows, and keep them if there is room.
+
+    Args:
+        source: The rows as they are.
+        memory: Bytes that the standardised rows may take; if they would take more, they are read
+            again from the source whenever they are needed.
 
     Returns:
-        The rows in float32 (float64 if the store is), and the mean and scale of the neurons read.
+        The rows, and the mean and scale of their neurons.
 
     Raises:
         ValueError: An activation is NaN or infinite; says in which layer and neuron.
     """
-    first = store.read(0, 1)
-    dtype = torch.promote_types(first.dtype, torch.float32)
-    device = device or first.device
-    width = store.layout.size if neurons is None else len(neurons)
-    matrix = torch.empty(len(labelled), width, dtype=dtype, device=device)
-    moments = NeuronMoments(width, device)
-    done = 0
-    for start, block in store.blocks(BLOCK):
-        stop = int(torch.searchsorted(labelled, start + len(block)))
-        block = block if stop - done == len(block) else block[labelled[done:stop] - start]  # noqa: PLW2901
-        part = matrix[done:stop]
-        part.copy_(block if neurons is None else block[:, neurons])
-        _check_finite(part, store.layout, neurons, labelled[done:stop])
-        moments.update(part)
-        done = stop
+    kept = source.like.new_empty(source.shape) if source.nbytes <= memory else None
+    moments = NeuronMoments(source.shape[1], source.like.device)
+    for rows, block in read_ahead(source.blocks()):
+        moments.update(block)
+        if kept is not None:
+            kept[rows] = block
     standardisation = moments.finish()
-    standardisation.apply_(matrix)
-    return StandardisedRows(matrix), standardisation
+    if kept is None:
+        return StreamedRows(source, standardisation), standardisation
+    for part in kept.split(block_rows(source.shape[1])):
+        standardisation.apply_(part)
+    return HeldRows(kept), standardisation
 
 
 def _check_finite(part: Tensor, layout: NeuronLayout, neurons: Tensor | None, rows: Tensor) -> None:

@@ -6,7 +6,10 @@ and searches the exact objective along the way there. The sample decides how fas
 on, never where it comes to rest: the direction is downhill for any sample, because the gradient is
 exact. Where a step brings much less than the model promised, the next sample is twice as large; a
 sample of all rows makes it Newton's method. A fit from nothing goes through stronger penalties
-first, one step each, so that working sets stay small.
+first, on a sample of the rows that holds many of the rare classes, and so begins near its end.
+
+All rows are gone through twice a step, in order: for the gradient, in which the sample of rows is
+kept on the way, and for the logits of the direction. They need not be in memory.
 
 Sources: Lee, Sun & Saunders (2014), proximal Newton methods; Byrd, Chin, Neveitt & Nocedal (2011),
 sampled curvature; Friedman, Hastie & Tibshirani (2010), path and working sets.
@@ -14,6 +17,8 @@ sampled curvature; Friedman, Hastie & Tibshirani (2010), path and working sets.
 
 from __future__ import annotations
 
+import logging
+import math
 import warnings
 from dataclasses import dataclass
 
@@ -23,16 +28,28 @@ from torch import Tensor
 from captum_lca.probes.model import Move, QuadraticModel
 from captum_lca.probes.objective import Loss, MeanLoss
 from captum_lca.probes.penalty import Penalty
-from captum_lca.probes.rows import StandardisedRows
-from captum_lca.probes.sampling import sample_rows, working_sets
+from captum_lca.probes.rows import HeldRows, StandardisedRows
+from captum_lca.probes.sampling import LARGEST_SET, RowSample, sample_rows, working_sets
 
+logger = logging.getLogger(__name__)
+
+START_ROWS = 10_000
+"""Rows that a fit from nothing begins with."""
 FIRST_SAMPLE = 6000
 """Rows of the first curvature samples."""
+SAMPLE_MEMORY = 1 / 3
+"""Share of the memory allowed that a sample of rows may take."""
+MATRIX_MEMORY = 1 / 4
+"""Share of it that the small matrices of all outputs may take."""
 PATH_RATIO = 3.0
 """Each penalty on the way to the one asked for is this many times the next."""
+PATH_ACCURACY = 0.5
+"""Optimality at which to go on to the next penalty, as a share of its l1."""
+PATH_STEPS = 4
+"""Most steps with each of these penalties."""
 INNER_ACCURACY = 0.1
 """Optimality at which a model counts as minimised, as a share of that of the point."""
-HELD = 0.5
+HELD = 0.25
 """A step that brings less than this share of what was promised asks for a larger sample."""
 SHORTENED = 0.7
 """Ratio of the steps that the line search tries."""
@@ -66,6 +83,8 @@ def solve(
     *,
     tolerance: float,
     max_iterations: int,
+    memory: int,
+    share: Tensor | None = None,
     seed: int = 0,
 ) -> Solution:
     """Minimise mean loss + penalty over weights and biases; biases are not penalised.
@@ -75,42 +94,130 @@ def solve(
         loss: Loss of each row's logits.
         penalty: On the weights.
         start: Weights, shape (outputs, neurons), and biases, shape (outputs,), to start at.
-            Default: zero weights, and stronger penalties first.
+            Default: zero weights, a sample of the rows and stronger penalties first.
         tolerance: Stop once no entry of the smallest subgradient exceeds this share of the largest
             entry of the gradient at zero weights.
         max_iterations: Give up after this many steps, with a warning.
+        memory: Bytes that samples of rows may take, in all.
+        share: What each row counts for in the mean; sums to 1. Shape (rows,), float64. Default: all
+            the same.
         seed: Seed of the samples.
 
     Returns:
         Solution: The last point. A warning says if it is further from the minimum than asked for.
     """
-    mean_loss = MeanLoss(rows, loss)
-    generator = torch.Generator().manual_seed(seed)
+    mean_loss = MeanLoss(rows, loss, share)
+    sampler = _Sampler(rows, memory, torch.Generator().manual_seed(seed))
     point = _constant(mean_loss)
-    strongest = float(mean_loss.gradient(point.logits)[0].abs().max())
-    path = penalty.path(strongest, PATH_RATIO)
-    if start is not None:
-        point, path = _evaluated(mean_loss, *start), []
-    target, sample, iteration = tolerance * strongest, FIRST_SAMPLE, 0
-    while True:
-        current = path[iteration] if iteration < len(path) else penalty
-        slope = mean_loss.gradient(point.logits)
-        violation = current.subgradient(point.weight, slope[0]).abs()
-        optimality = max(float(violation.max()), float(slope[1].abs().max()))
-        if iteration >= len(path) and (optimality <= target or iteration >= max_iterations):
-            break
-        model = _model(mean_loss, point, slope, violation, sample, generator)
-        move = model.minimise(current, INNER_ACCURACY * optimality)
-        following = _search(mean_loss, point, move, current)
-        if following is point and sample >= rows.shape[0]:
-            break
-        if point.objective(current) - following.objective(current) < HELD * move.promised:
-            sample *= 2
-        point, iteration = following, iteration + 1
+    residual = mean_loss.residual(point.logits)
+    drawn = sampler.draw(residual.abs(), mean_loss.share, START_ROWS if start is None else 0)
+    slope, _, kept = mean_loss.gradient(residual, drawn.rows)
+    strongest = float(slope.abs().max())
+    taken = 0
+    if start is None:
+        some = MeanLoss(HeldRows(kept), loss.select(drawn.rows), drawn.share)
+        few = _evaluated(some, point.weight, point.bias)
+        path = penalty.path(strongest, PATH_RATIO)
+        few, taken = _follow(path, some, few, sampler, max_iterations)
+        start = few.weight, few.bias
+        del some, few
+    del kept
+    point, target = _evaluated(mean_loss, *start), tolerance * strongest
+    left = max_iterations - taken
+    point, optimality, steps = _descend(mean_loss, point, penalty, sampler, target, left)
+    steps += taken
     if optimality > target:
-        _warn(iteration, optimality, target)
+        _warn(steps, optimality, target)
     objective = point.objective(penalty)
-    return Solution(point.weight, point.bias, objective, optimality, target, iteration)
+    return Solution(point.weight, point.bias, objective, optimality, target, steps)
+
+
+def _follow(
+    path: list[tuple[Penalty, float]],
+    mean_loss: MeanLoss,
+    point: _Point,
+    sampler: _Sampler,
+    most: int,
+) -> tuple[_Point, int]:
+    """Where a path of penalties leads, each followed roughly down to the strength beside it.
+
+    Returns:
+        That point, and the number of steps, which is at most ``most``.
+    """
+    taken = 0
+    for penalty, strength in path:
+        target, steps = PATH_ACCURACY * strength, min(PATH_STEPS, most - taken)
+        point, _, steps = _descend(mean_loss, point, penalty, sampler, target, steps)
+        taken += steps
+    return point, taken
+
+
+def _descend(
+    mean_loss: MeanLoss,
+    point: _Point,
+    penalty: Penalty,
+    sampler: _Sampler,
+    target: float,
+    most: int,
+) -> tuple[_Point, float, int]:
+    """Take steps until the target is reached, or nothing is gained, or ``most`` are taken.
+
+    Returns:
+        Where that led, the optimality there, and the number of steps.
+    """
+    count, steps = FIRST_SAMPLE, 0
+    while True:
+        drawn = sampler.draw(mean_loss.curvature(point.logits), mean_loss.share, count)
+        *slope, kept = mean_loss.gradient(mean_loss.residual(point.logits), drawn.rows)
+        violation = penalty.subgradient(point.weight, slope[0]).abs()
+        optimality = max(float(violation.max()), float(slope[1].abs().max()))
+        if optimality <= target or steps >= most:
+            return point, optimality, steps
+        model = QuadraticModel(
+            point.weight,
+            (slope[0], slope[1]),
+            sets=working_sets(point.weight, violation, sampler.largest_set(len(point.bias))),
+            activations=kept,
+            share=drawn.share.to(kept),
+            curvature=mean_loss.loss.select(drawn.rows).curvature(point.logits[drawn.rows]),
+        )
+        move = model.minimise(penalty, INNER_ACCURACY * optimality)
+        del model, kept
+        following = _search(mean_loss, point, move, penalty)
+        if following is point and count >= min(sampler.most, len(point.logits)):
+            return point, optimality, steps
+        gained = point.objective(penalty) - following.objective(penalty)
+        logger.debug(
+            "%d rows, %s: optimality %.2g; %d rows' curvature: objective falls by %.2g to %.8g",
+            *(len(point.logits), penalty, optimality),
+            *(len(drawn.rows), gained, following.objective(penalty)),
+        )
+        if gained < HELD * move.promised:
+            count *= 2
+        point, steps = following, steps + 1
+
+
+class _Sampler:
+    """Draws samples of rows that keep within the memory allowed.
+
+    Args:
+        rows: All rows.
+        memory: Bytes that samples may take, in all.
+        generator: Source of randomness.
+    """
+
+    def __init__(self, rows: StandardisedRows, memory: int, generator: torch.Generator) -> None:
+        self.bytes, self.memory, self.generator = rows.like.element_size(), memory, generator
+        self.most = max(1, int(SAMPLE_MEMORY * memory / (rows.shape[1] * self.bytes)))
+
+    def draw(self, amounts: Tensor, share: Tensor, count: int) -> RowSample:
+        """About ``count`` rows, drawn as :func:`sample_rows` says."""
+        return sample_rows(amounts, share, min(count, self.most), self.generator)
+
+    def largest_set(self, outputs: int) -> int:
+        """How many neurons a working set may hold: each output has a matrix over its own."""
+        room = MATRIX_MEMORY * self.memory / (outputs * self.bytes)
+        return max(1, min(LARGEST_SET, int(math.sqrt(room))))
 
 
 @dataclass(frozen=True)
@@ -133,33 +240,10 @@ def _evaluated(mean_loss: MeanLoss, weight: Tensor, bias: Tensor) -> _Point:
 
 def _constant(mean_loss: MeanLoss) -> _Point:
     """No weights, and the best biases without them."""
-    bias = mean_loss.loss.start().to(mean_loss.rows.like)
+    bias = mean_loss.loss.start(mean_loss.share).to(mean_loss.rows.like)
     rows, neurons = mean_loss.rows.shape
     logits = bias.expand(rows, -1).contiguous()
     return _Point(bias.new_zeros(len(bias), neurons), bias, logits, mean_loss.value(logits))
-
-
-def _model(
-    mean_loss: MeanLoss,
-    point: _Point,
-    slope: tuple[Tensor, Tensor],
-    violation: Tensor,
-    sample: int,
-    generator: torch.Generator,
-) -> QuadraticModel:
-    """The model of the loss around a point, on about ``sample`` rows."""
-    sets = working_sets(point.weight, violation)
-    union: Tensor = torch.cat(sets).unique()
-    drawn = sample_rows(mean_loss.loss.curvature(point.logits).diagonal, sample, generator)
-    return QuadraticModel(
-        point.weight,
-        slope,
-        sets=sets,
-        activations=mean_loss.rows.take(drawn.rows, union),
-        union=union,
-        row_weight=drawn.weight,
-        curvature=mean_loss.loss.curvature(point.logits[drawn.rows]),
-    )
 
 
 def _search(mean_loss: MeanLoss, point: _Point, move: Move, penalty: Penalty) -> _Point:

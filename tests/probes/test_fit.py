@@ -116,9 +116,10 @@ def test_separable_classes_converge(l2: float) -> None:
 def test_sampled_curvature_reaches_the_same_minimum(monkeypatch: pytest.MonkeyPatch) -> None:
     activations, labels = classification(4, rows=600)
     exact = fit_elastic_net(activations, labels, l1=0.01, tolerance=1e-7)
+    monkeypatch.setattr("captum_lca.probes.solver.START_ROWS", 100)
     monkeypatch.setattr("captum_lca.probes.solver.FIRST_SAMPLE", 50)
     monkeypatch.setattr("captum_lca.probes.sampling.FEWEST_NEW", 2)
-    monkeypatch.setattr("captum_lca.probes.sampling.LARGEST_SET", 5)
+    monkeypatch.setattr("captum_lca.probes.solver.LARGEST_SET", 5)
     sampled = fit_elastic_net(activations, labels, l1=0.01, tolerance=1e-7)
     torch.testing.assert_close(sampled.weight, exact.weight, atol=1e-5, rtol=0)
 
@@ -284,6 +285,7 @@ def spoiled(value: float) -> Tensor:
         (GOOD, LABELS, {"neurons": [12]}, "neuron ids must be 0 to 11; found"),
         (GOOD, LABELS, {"neurons": []}, "`neurons` is empty"),
         (GOOD, LABELS, {"tolerance": 0.0}, "tolerance must be positive; found 0.0"),
+        (GOOD, LABELS, {"memory": 0}, "memory must be positive; found 0"),
         (GOOD, "abc", {}, "found one string"),
         (GOOD, torch.zeros(120, 2), {}, "one dimension"),
     ],

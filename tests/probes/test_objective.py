@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from captum_lca.probes.objective import CrossEntropy, LogisticLoss, Loss, MeanLoss, SquaredError
-from captum_lca.probes.rows import StandardisedRows
+from captum_lca.probes.rows import HeldRows
 
 GENERATOR = torch.Generator().manual_seed(0)
 LOGITS = torch.randn(6, 3, dtype=torch.float64, generator=GENERATOR)
@@ -30,6 +30,7 @@ def test_residual_and_curvature_are_the_derivatives(loss: Loss, logits: Tensor) 
     expected = torch.einsum("rkql,ql->rk", hessian, change)
     curvature = loss.curvature(logits)
     torch.testing.assert_close(curvature.times(change), expected)
+    torch.testing.assert_close(curvature.column(change, 0), expected[:, 0])
     torch.testing.assert_close(
         curvature.diagonal, torch.einsum("rkrk->rk", hessian), atol=1e-12, rtol=1e-9
     )
@@ -37,10 +38,18 @@ def test_residual_and_curvature_are_the_derivatives(loss: Loss, logits: Tensor) 
 
 @pytest.mark.parametrize(("loss", "logits"), CASES)
 def test_start_is_the_best_constant(loss: Loss, logits: Tensor) -> None:
-    start = loss.start().expand(len(logits), -1)
+    share = torch.rand(len(logits), dtype=torch.float64, generator=GENERATOR)
+    share /= share.sum()
+    start = loss.start(share).expand(len(logits), -1)
     torch.testing.assert_close(
-        loss.residual(start.contiguous()).sum(0), torch.zeros(loss.outputs, dtype=torch.float64)
+        share @ loss.residual(start.contiguous()), torch.zeros(loss.outputs, dtype=torch.float64)
     )
+
+
+@pytest.mark.parametrize(("loss", "logits"), CASES)
+def test_the_loss_of_some_rows(loss: Loss, logits: Tensor) -> None:
+    for some in (slice(1, 4), torch.tensor([5, 0])):
+        assert torch.equal(loss.select(some).values(logits[some]), loss.values(logits)[some])
 
 
 def test_two_classes_cost_the_same_as_one_logit() -> None:
@@ -53,15 +62,24 @@ def test_two_classes_cost_the_same_as_one_logit() -> None:
     )
 
 
-def test_the_mean_over_blocks_is_that_of_the_whole() -> None:
+@pytest.mark.parametrize("weighted", [False, True])
+def test_the_mean_over_blocks_is_that_of_the_whole(
+    weighted: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("captum_lca.probes.objective.CHUNK", 700)
     rows = torch.randn(2500, 7, dtype=torch.float64, generator=GENERATOR)
+    share = torch.rand(2500, dtype=torch.float64, generator=GENERATOR) if weighted else None
+    share = None if share is None else share / share.sum()
     loss = CrossEntropy(torch.randint(3, (2500,), generator=GENERATOR), 3)
     weight = torch.randn(3, 7, dtype=torch.float64, generator=GENERATOR, requires_grad=True)
     bias = torch.randn(3, dtype=torch.float64, generator=GENERATOR, requires_grad=True)
-    expected = loss.values(rows @ weight.T + bias).mean()
+    values = loss.values(rows @ weight.T + bias)
+    expected = values.mean() if share is None else share @ values
     gradients = torch.autograd.grad(expected, [weight, bias])
-    mean_loss = MeanLoss(StandardisedRows(rows), loss)
+    mean_loss = MeanLoss(HeldRows(rows), loss, share)
     logits = mean_loss.logits(weight.detach(), bias.detach())
     assert mean_loss.value(logits) == pytest.approx(float(expected.detach()))
-    for found, right in zip(mean_loss.gradient(logits), gradients, strict=True):
-        torch.testing.assert_close(found, right)
+    keep = torch.tensor([0, 3, 1023, 1024, 2499])
+    *found, kept = mean_loss.gradient(mean_loss.residual(logits), keep)
+    torch.testing.assert_close(found, list(gradients))
+    assert torch.equal(kept, rows[keep])

@@ -12,6 +12,8 @@ from captum_lca.probes.inner import minimise_quadratic
 from captum_lca.probes.penalty import ElasticNet
 from captum_lca.probes.sampling import sample_rows, working_sets
 
+EVEN = torch.full((5000,), 1 / 5000, dtype=torch.float64)
+
 
 def test_penalty_by_hand() -> None:
     penalty = ElasticNet(l1=2.0, l2=0.5)
@@ -27,8 +29,9 @@ def test_penalty_by_hand() -> None:
 
 def test_the_path_leads_down_to_the_penalty() -> None:
     path = ElasticNet(l1=1.0, l2=0.5).path(strongest=10.0, ratio=3.0)
-    assert path == [ElasticNet(9.0, 0.5), ElasticNet(3.0, 0.5)]
-    assert ElasticNet(l1=0.0, l2=0.5).path(strongest=10.0, ratio=3.0) == []
+    assert path == [(ElasticNet(l1, 0.5), l1) for l1 in (9.0, 3.0, 1.0)]
+    ridge = ElasticNet(l1=0.0, l2=0.5)
+    assert ridge.path(strongest=10.0, ratio=3.0) == [(ridge, 0.0)]
 
 
 @settings(max_examples=30, deadline=None)
@@ -65,24 +68,29 @@ def test_moments_of_nothing_are_refused() -> None:
         NeuronMoments(3).finish()
 
 
-def test_a_sample_estimates_sums_over_all_rows() -> None:
+@pytest.mark.parametrize("weighted", [False, True])
+def test_a_sample_estimates_sums_over_all_rows(weighted: bool) -> None:
     generator = torch.Generator().manual_seed(0)
+    share = torch.rand(5000, dtype=torch.float64, generator=generator) if weighted else EVEN
+    share = share / share.sum()
     diagonal = torch.rand(5000, 3, dtype=torch.float64, generator=generator) ** 8
-    sample = sample_rows(diagonal, 1000, generator)
+    sample = sample_rows(share[:, None] * diagonal, share, 1000, generator)
     assert len(sample.rows) <= 1000
     assert torch.equal(sample.rows, sample.rows.unique())
-    estimate = (sample.weight[:, None] * diagonal[sample.rows]).sum(0)
-    torch.testing.assert_close(estimate, diagonal.mean(0), rtol=0.05, atol=0)
+    estimate = (sample.share[:, None] * diagonal[sample.rows]).sum(0)
+    torch.testing.assert_close(estimate, share @ diagonal, rtol=0.05, atol=0)
 
 
 def test_a_sample_of_more_rows_than_there_are_is_all_of_them() -> None:
-    sample = sample_rows(torch.ones(4, 1), 10, torch.Generator())
+    share = torch.tensor([0.1, 0.2, 0.3, 0.4], dtype=torch.float64)
+    sample = sample_rows(torch.ones(4, 1), share, 10, torch.Generator())
     assert sample.rows.tolist() == [0, 1, 2, 3]
-    assert sample.weight.tolist() == [0.25] * 4
+    assert torch.equal(sample.share, share)
 
 
 def test_rows_without_any_curvature_are_drawn_evenly() -> None:
-    sample = sample_rows(torch.zeros(100, 2), 10, torch.Generator().manual_seed(0))
+    generator = torch.Generator().manual_seed(0)
+    sample = sample_rows(torch.zeros(5000, 2), EVEN, 10, generator)
     assert len(sample.rows) == 10
 
 
@@ -93,6 +101,7 @@ def test_working_sets_hold_weights_and_the_worst_violators() -> None:
     violation[0, :50] = torch.arange(50.0, 0, -1)
     (chosen,) = working_sets(weight, violation)
     assert sorted(chosen.tolist()) == list(range(31))  # 5 has a weight; 30 more may join
+    assert [len(some) for some in working_sets(weight, violation, largest=7)] == [7]
 
 
 @settings(max_examples=30, deadline=None)
