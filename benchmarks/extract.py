@@ -16,7 +16,10 @@ import io
 
 import torch
 from measuring import TREEBANKS, seconds, write_results
-from neurox.data.extraction.transformers_extractor import extract_sentence_representations
+from neurox.data.extraction.transformers_extractor import (
+    extract_sentence_representations,
+    get_model_and_tokenizer,
+)
 
 from captum_lca import extract, read_conllu
 from captum_lca.activations.encoding import SentenceEncoder, model_window
@@ -63,6 +66,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     model, tokenizer = load_model(str(demo_model_folder()))
+    peer_model = get_model_and_tokenizer(str(demo_model_folder()))
     corpus = read_conllu(TREEBANKS / "en_ewt-dev.conllu").limit(options.words)
     words = len(corpus.words)
     encoded = {size: padded_batches(corpus, model, tokenizer, size) for size in BATCH_TOKENS}
@@ -77,7 +81,7 @@ def main():
             bare = seconds(lambda size=size: bare_loop(model, encoded[size]))
             times.setdefault(("ours", size), []).append(ours)
             times.setdefault(("bare", size), []).append(bare)
-        peer = seconds(lambda: neurox(model, tokenizer, corpus))
+        peer = seconds(lambda: neurox(*peer_model, corpus))
         times.setdefault(("neurox", None), []).append(peer)
     rates = {case: words / min(found) for case, found in times.items()}
     best_bare = max(rate for (name, _), rate in rates.items() if name == "bare")

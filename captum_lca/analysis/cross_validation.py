@@ -11,9 +11,10 @@ import pandas as pd
 from tqdm.auto import tqdm
 
 from captum_lca.activations import Activations
-from captum_lca.analysis.held_out import Fold, Groups, held_out_score, is_unlabelled, sentence_folds
+from captum_lca.analysis.held_out import Fold, Groups, is_unlabelled, sentence_folds
 from captum_lca.analysis.penalty_grid import L1S, L2S, PenaltyGrid
 from captum_lca.probes import FitReport
+from captum_lca.probes.joint_scores import score_together
 from captum_lca.probes.labels import Labels, encode_labels
 from captum_lca.probes.path import neurons_used, report_of
 
@@ -177,7 +178,7 @@ def cross_validate_penalties(
         for fold in parts:
             fitted = []
             for probe in grid.fit(activations, fold.train, seed=seed, **options):
-                score = held_out_score(probe, activations, fold.held_out)
+                (score,) = score_together([probe], activations, fold.held_out)
                 fitted.append(_Fitted(report_of(probe), neurons_used(probe), score))
                 bar.update()
             by_fold.append(fitted)

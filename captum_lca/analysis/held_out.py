@@ -5,7 +5,6 @@ Nothing is copied but labels: rows without one take no part in a fit or a score.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -15,7 +14,6 @@ from sklearn.model_selection import GroupKFold, GroupShuffleSplit
 
 from captum_lca.activations import Activations, ActivationStore, as_store
 from captum_lca.analysis.study import LabelledActivations
-from captum_lca.probes import LinearProbe, RegressionScores, evaluate
 from captum_lca.probes.labels import Labels, is_missing
 from captum_lca.probes.rows import aligned_labels
 
@@ -95,14 +93,6 @@ def sentence_folds(
         Fold(_only(values, train), _only(values, held_out))
         for train, held_out in splitter.split(values, groups=numbers)
     ]
-
-
-def held_out_score(probe: LinearProbe, activations: Activations, labels: Labels) -> float:
-    """Accuracy of a probe, or R² of a regression. Labels unseen in training count as errors."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "labels unseen in training")
-        scores = evaluate(probe, activations, labels, unseen="wrong")
-    return scores.r2 if isinstance(scores, RegressionScores) else scores.accuracy
 
 
 def is_unlabelled(labels: Labels) -> bool:

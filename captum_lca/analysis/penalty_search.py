@@ -10,10 +10,11 @@ import pandas as pd
 from tqdm.auto import tqdm
 
 from captum_lca.ablation import ablated
-from captum_lca.analysis.held_out import held_out_score, is_unlabelled
+from captum_lca.analysis.held_out import is_unlabelled
 from captum_lca.analysis.penalty_grid import L1S, L2S, PenaltyGrid, plot_grid
 from captum_lca.analysis.study import LabelledActivations
 from captum_lca.probes import LinearProbe, fit_elastic_net
+from captum_lca.probes.joint_scores import score_together
 from captum_lca.probes.path import neurons_used, report_of
 from captum_lca.rankings import weight_mass
 
@@ -156,7 +157,7 @@ def search_penalties(
     unregularised = fit_elastic_net(
         train.activations, train.labels, l1=0, l2=UNREGULARISED_L2, init=probe, **options
     )
-    base = held_out_score(unregularised, validation.activations, validation.labels)
+    (base,) = score_together([unregularised], validation.activations, validation.labels)
     points = [
         PenaltyPoint(
             **row,
@@ -171,15 +172,15 @@ def _measured(probe: LinearProbe, validation: LabelledActivations, count: int) -
     """The fields of a point, but for its score."""
     ranking = weight_mass(probe)
     others = len(ranking) - count
-    top = ablated(probe, ranking.bottom(others), "mean")
-    bottom = ablated(probe, ranking.top(others), "mean")
+    kept = [ablated(probe, gone(others), "mean") for gone in (ranking.bottom, ranking.top)]
+    full, top, bottom = score_together([probe, *kept], validation.activations, validation.labels)
     report = report_of(probe)
     return {
         "l1": report.l1,
         "l2": report.l2,
-        "full": held_out_score(probe, validation.activations, validation.labels),
-        "top": held_out_score(top, validation.activations, validation.labels),
-        "bottom": held_out_score(bottom, validation.activations, validation.labels),
+        "full": full,
+        "top": top,
+        "bottom": bottom,
         "nonzeros": report.nonzeros,
         "neurons": neurons_used(probe),
         "seconds": report.seconds,
