@@ -159,7 +159,9 @@ def _add_model_options(parser: argparse.ArgumentParser, required: bool) -> None:
         help="how tokens become a row (last; for labels of sentences: mean)",
     )
     parser.add_argument("--max-words", type=_positive, help="read only so many words (to train on)")
-    parser.add_argument("--batch-tokens", type=_positive, default=2048, help="(%(default)s)")
+    parser.add_argument(
+        "--batch-tokens", type=_positive, help="tokens that go through the model at once"
+    )
     parser.add_argument("--device", type=_device, default="cpu", help="cpu, cuda, … (%(default)s)")
     parser.add_argument(
         "--trust-remote-code",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from typing import Any
 
 import torch
@@ -21,6 +20,7 @@ def fingerprint_model(model: torch.nn.Module) -> str:
 
 def fingerprint_tokenizer(tokenizer: Any) -> str:
     """SHA-256 over all that decides how a fast tokenizer cuts a text of any length."""
-    content = json.loads(tokenizer.backend_tokenizer.to_str())
-    content.update(truncation=None, padding=None)
-    return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+    backend = tokenizer.backend_tokenizer
+    backend.no_truncation()  # transformers sets both anew at every call
+    backend.no_padding()
+    return hashlib.sha256(backend.to_str().encode()).hexdigest()
