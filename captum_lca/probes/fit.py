@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from captum_lca.activations import Activations, as_store
+from captum_lca.activations import Activations, ActivationStore, as_store
 from captum_lca.neurons import NeuronLayout, as_neuron_ids
 from captum_lca.probes.formulation import Coefficients, Formulation, formulate
-from captum_lca.probes.labels import Labels, Targets, encode_labels
+from captum_lca.probes.labels import Labels, Targets, as_list, encode_labels
 from captum_lca.probes.linear_probe import FitReport, LinearProbe
-from captum_lca.probes.penalty import ElasticNet
+from captum_lca.probes.penalties import ElasticNet, Penalty
 from captum_lca.probes.rows import LabelledRows, aligned_labels, standardised_rows
 from captum_lca.probes.solver import solve
+from captum_lca.probes.weights import ClassWeight, SampleWeight, row_shares
 
+DEFAULT_PENALTY = ElasticNet(l1=1e-3, l2=1e-4)
 DEFAULT_MEMORY = 2**30
 """Bytes that activations may take."""
 DEFAULT_TOLERANCE = 1e-3
@@ -29,6 +32,44 @@ def fit_elastic_net(
     *,
     l1: float = 1e-3,
     l2: float = 1e-4,
+    **options: Any,
+) -> LinearProbe:
+    """Fit a linear probe with an elastic-net penalty, l1·Σ|W| + l2·ΣW².
+
+    The first term lets single neurons in, and leaves all other weights exactly zero; the second
+    shares weight among correlated ones.
+
+    Args:
+        activations (Tensor, ndarray or ActivationStore): Rows × neurons.
+        labels (sequence or Tensor): One per row.
+        l1 (float, optional): Strength of Σ|W|. Default: 1e-3.
+        l2 (float, optional): Strength of ΣW² (not halved). Default: 1e-4.
+        **options: Further arguments of :func:`fit_probe`, which says what all of them mean.
+
+    Returns:
+        LinearProbe: With the layout of the activations, and a :class:`FitReport`.
+
+    Raises:
+        ValueError: A negative penalty, or what :func:`fit_probe` refuses.
+
+    Examples::
+
+        >>> probe = fit_elastic_net(store, corpus.labels["upos"], l1=1e-3, l2=1e-4)
+        >>> probe.weight.shape
+        torch.Size([14, 2688])
+        >>> probe.report.converged
+        True
+    """
+    return fit_probe(activations, labels, ElasticNet(l1, l2), **options)
+
+
+def fit_probe(
+    activations: Activations,
+    labels: Labels,
+    penalty: Penalty = DEFAULT_PENALTY,
+    *,
+    sample_weight: SampleWeight | None = None,
+    class_weight: ClassWeight | None = None,
     classes: Sequence[str] | None = None,
     layout: NeuronLayout | None = None,
     neurons: Iterable[int] | Tensor | None = None,
@@ -39,11 +80,11 @@ def fit_elastic_net(
     memory: int = DEFAULT_MEMORY,
     seed: int = 0,
 ) -> LinearProbe:
-    """Fit a linear probe with an elastic-net penalty.
+    """Fit a linear probe with any penalty.
 
     The probe minimises, over the labelled rows and with each neuron standardised to mean 0 and
-    standard deviation 1, mean cross-entropy + l1·Σ|W| + l2·ΣW². Biases are not penalised. Weights
-    that the penalty does not let in are exactly zero; so are those of constant neurons.
+    standard deviation 1, mean cross-entropy + penalty(W). Biases are not penalised. Weights that
+    the penalty does not let in are exactly zero; so are those of constant neurons.
 
     For a regression the first term is the mean of ½(y − ŷ)², with y standardised like the neurons,
     so that a penalty means the same whatever the unit of y. ``report.objective`` is in these terms;
@@ -56,8 +97,15 @@ def fit_elastic_net(
         labels (sequence or Tensor): One per row. Strings, or integers (named by ``classes``, or by
             their digits), are classes; floats are numbers to predict. ``None``, -100 among
             integers and NaN among floats: not labelled.
-        l1 (float, optional): Strength of Σ|W|. Default: 1e-3.
-        l2 (float, optional): Strength of ΣW² (not halved). Default: 1e-4.
+        penalty (Penalty, optional): One of :mod:`captum_lca.probes.penalties`: :class:`L1`,
+            :class:`L2`, :class:`ElasticNet`, or :class:`GroupLasso`, which lets a neuron in for all
+            classes or for none. Default: ``ElasticNet(1e-3, 1e-4)``.
+        sample_weight (sequence or Tensor, optional): What each row counts for in the mean loss,
+            relative to others; one per row, labelled or not. Neurons are standardised without
+            regard to it. Default: all rows count the same.
+        class_weight (mapping or "balanced", optional): What each row of a class counts for, on top
+            of that; 1 for classes not named. With ``"balanced"`` each class counts for the same in
+            total. Default: none.
         classes (sequence of str, optional): Names of the classes. Default: those that occur,
             sorted.
         layout (NeuronLayout, optional): Where the neurons of a matrix sit. Default: one layer.
@@ -80,25 +128,25 @@ def fit_elastic_net(
         LinearProbe: With the layout of the activations, and a :class:`FitReport`.
 
     Raises:
-        ValueError: Misaligned labels, no labelled rows, fewer than two classes, a negative
-            penalty, activations that are not a finite matrix (says which neuron of which layer),
-            neurons that don't exist, or an ``init`` of other classes or neurons.
+        ValueError: Misaligned labels, no labelled rows, fewer than two classes, weights that are
+            negative or all zero, activations that are not a finite matrix (says which neuron of
+            which layer), neurons that don't exist, or an ``init`` of other classes or neurons.
 
     Examples::
 
-        >>> probe = fit_elastic_net(store, corpus.labels["upos"], l1=1e-3, l2=1e-4)
-        >>> probe.weight.shape
-        torch.Size([14, 2688])
-        >>> probe.report.converged
+        >>> penalty = GroupLasso(2e-3)
+        >>> probe = fit_probe(store, corpus.labels["upos"], penalty, class_weight="balanced")
+        >>> in_probe = probe.weight.any(0)              # for all classes or for none
+        >>> bool((probe.weight[:, ~in_probe] == 0).all())
         True
     """
     began = time.perf_counter()
-    ElasticNet(l1, l2)  # checks them
     for name, value in (("tolerance", tolerance), ("memory", memory)):
         if not value > 0:
             raise ValueError(f"{name} must be positive; found {value}")
     store = as_store(activations, layout)
     targets = encode_labels(aligned_labels(store, labels), classes)
+    share = row_shares(targets, _aligned_weights(store, sample_weight), class_weight)
     ids = None if neurons is None else _checked_ids(neurons, store.layout)
     _check_init(init, targets, store.layout)
     place = None if device is None else torch.device(device)
@@ -108,18 +156,21 @@ def fit_elastic_net(
     solution = solve(
         rows,
         formulation.loss(rows.like),
-        formulation.penalty(l1, l2),
+        formulation.penalty(penalty),
         _start(init, formulation, ids, rows.like),
         tolerance=tolerance,
         max_iterations=max_iterations,
         memory=memory,
+        share=share.to(rows.like.device),
         seed=seed,
     )
     weight, bias = formulation.to_probe(solution.weight, solution.bias)
+    strengths = penalty.strengths
     report = FitReport(
         loss=formulation.loss_name,
-        l1=l1,
-        l2=l2,
+        l1=strengths.get("l1", 0.0),
+        l2=strengths.get("l2", 0.0),
+        group=strengths.get("group", 0.0),
         rows=len(targets.rows),
         class_rows=targets.class_rows,
         fitted_neurons=weight.shape[1],
@@ -135,6 +186,10 @@ def fit_elastic_net(
     if ids is not None:
         tensors = _spread(*tensors, ids=ids.to(weight.device), size=store.layout.size)
     return LinearProbe(*tensors, classes=targets.classes, layout=store.layout, report=report)
+
+
+def _aligned_weights(store: ActivationStore, weights: SampleWeight | None) -> list[float] | None:
+    return None if weights is None else store.align(as_list(weights))
 
 
 def _checked_ids(neurons: Iterable[int] | Tensor, layout: NeuronLayout) -> Tensor:

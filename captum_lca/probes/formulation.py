@@ -13,7 +13,7 @@ from torch import Tensor
 
 from captum_lca.probes.labels import Targets
 from captum_lca.probes.objective import CrossEntropy, LogisticLoss, Loss, SquaredError
-from captum_lca.probes.penalty import ElasticNet
+from captum_lca.probes.penalties import Penalty
 
 Coefficients = tuple[Tensor, Tensor]
 """Weights, shape (outputs, neurons), and biases, shape (outputs,)."""
@@ -28,8 +28,8 @@ class Formulation(Protocol):
     def loss(self, like: Tensor) -> Loss:
         """The loss of the labelled rows, in the precision and on the device of ``like``."""
 
-    def penalty(self, l1: float, l2: float) -> ElasticNet:
-        """The penalty on the solver's weights that amounts to l1·Σ|W| + l2·ΣW²."""
+    def penalty(self, penalty: Penalty) -> Penalty:
+        """The penalty on the solver's weights that amounts to one on the probe's."""
 
     def to_solver(self, weight: Tensor, bias: Tensor) -> Coefficients:
         """From the coefficients of a probe to those that the solver works on."""
@@ -50,9 +50,9 @@ class Multinomial:
         """Cross-entropy."""
         return CrossEntropy(self.targets.values.to(like.device), len(self.targets.classes))
 
-    def penalty(self, l1: float, l2: float) -> ElasticNet:
+    def penalty(self, penalty: Penalty) -> Penalty:
         """As given."""
-        return ElasticNet(l1, l2)
+        return penalty
 
     def to_solver(self, weight: Tensor, bias: Tensor) -> Coefficients:
         """The same."""
@@ -66,8 +66,7 @@ class Multinomial:
 class Binary:
     """Two classes: the cross-entropy depends on the difference w of their weights alone.
 
-    For a given w the penalty is least at W = (−w/2, w/2) (where l2 is 0, at other points as well),
-    and is then l1·|w| + ½·l2·w².
+    For a given w every penalty is least at W = (−w/2, w/2) (L1 alone, at other points as well).
     """
 
     loss_name = "cross-entropy"
@@ -79,9 +78,9 @@ class Binary:
         """Logistic loss of the second class."""
         return LogisticLoss(self.targets.values.to(like))
 
-    def penalty(self, l1: float, l2: float) -> ElasticNet:
-        """Half the squares."""
-        return ElasticNet(l1, l2 / 2)
+    def penalty(self, penalty: Penalty) -> Penalty:
+        """On the difference."""
+        return penalty.of_difference()
 
     def to_solver(self, weight: Tensor, bias: Tensor) -> Coefficients:
         """Second class minus first."""
@@ -106,9 +105,9 @@ class Regression:
         """Half the squared error of the standardised numbers."""
         return SquaredError(((self.targets.values - self.mean) / self.scale).to(like))
 
-    def penalty(self, l1: float, l2: float) -> ElasticNet:
+    def penalty(self, penalty: Penalty) -> Penalty:
         """As given."""
-        return ElasticNet(l1, l2)
+        return penalty
 
     def to_solver(self, weight: Tensor, bias: Tensor) -> Coefficients:
         """From the numbers' own unit to standard deviations."""

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from captum_lca.activations import Activations, as_store
 from captum_lca.neurons import NeuronLayout
+from captum_lca.probes.penalties import ElasticNet, GroupLasso, Penalty
 from captum_lca.probes.rows import BLOCK
 
 PROBE_FORMAT = "captum_lca.probe/1"
@@ -50,6 +51,13 @@ class FitReport:
     """Wall-clock time of the fit, reading the activations included."""
     seed: int
     """Seed of the solver's random choices."""
+    group: float = 0.0
+    """Strength of the sum over neurons of their weights' norm over classes."""
+
+    @property
+    def penalty(self) -> Penalty:
+        """The penalty that it was fitted with, for fitting another one alike."""
+        return GroupLasso(self.group) if self.group else ElasticNet(self.l1, self.l2)
 
     @property
     def converged(self) -> bool:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from captum_lca.probes.inner import minimise_quadratic
 from captum_lca.probes.objective import Curvature
-from captum_lca.probes.penalty import Penalty
+from captum_lca.probes.penalties import Penalty
 
 DAMPING = 1e-7
 """Added to every curvature, so that an output without any has a finite step."""
@@ -157,6 +157,8 @@ class _OutputBlock:
         self.matrix = weighted @ activations.T
         self.matrix.addr_(self.centre, self.centre, alpha=-float(self.total))
         self.matrix.diagonal().add_(DAMPING)
+        # Frobenius: never below the largest eigenvalue, seldom far above.
+        self.bound = float(self.matrix.norm())
 
     def _activations(self) -> Tensor:
         """Of the working set. Shape (k, sampled): gathered anew, for together they are large."""
@@ -185,7 +187,9 @@ class _OutputBlock:
         rest = penalty.subgradient(weight, slope).abs()
         if float(torch.cat([rest, bias_slope.abs()[None]]).max()) <= accuracy:
             return None
-        new = minimise_quadratic(self.matrix, slope, weight, penalty, accuracy / 2)
+        new = minimise_quadratic(
+            self.matrix.mv, self.bound, slope, weight, penalty.prox, accuracy / 2
+        )
         change = new - weight
         bias = -bias_slope / self.total - self.centre @ change
         return _Improvement(new, bias, change @ activations + bias)

@@ -21,13 +21,15 @@ import logging
 import math
 import warnings
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from captum_lca.probes.joint_model import JointModel
 from captum_lca.probes.model import Move, QuadraticModel
 from captum_lca.probes.objective import Loss, MeanLoss
-from captum_lca.probes.penalty import Penalty
+from captum_lca.probes.penalties import Path, Penalty
 from captum_lca.probes.rows import HeldRows, StandardisedRows
 from captum_lca.probes.sampling import LARGEST_SET, RowSample, sample_rows, working_sets
 
@@ -117,7 +119,7 @@ def solve(
     if start is None:
         some = MeanLoss(HeldRows(kept), loss.select(drawn.rows), drawn.share)
         few = _evaluated(some, point.weight, point.bias)
-        path = penalty.path(strongest, PATH_RATIO)
+        path = penalty.path(slope, PATH_RATIO)
         few, taken = _follow(path, some, few, sampler, max_iterations)
         start = few.weight, few.bias
         del some, few
@@ -133,7 +135,7 @@ def solve(
 
 
 def _follow(
-    path: list[tuple[Penalty, float]],
+    path: Path,
     mean_loss: MeanLoss,
     point: _Point,
     sampler: _Sampler,
@@ -173,13 +175,14 @@ def _descend(
         optimality = max(float(violation.max()), float(slope[1].abs().max()))
         if optimality <= target or steps >= most:
             return point, optimality, steps
-        model = QuadraticModel(
-            point.weight,
+        model = _model(
+            mean_loss,
+            point,
             (slope[0], slope[1]),
-            sets=working_sets(point.weight, violation, sampler.largest_set(len(point.bias))),
-            activations=kept,
-            share=drawn.share.to(kept),
-            curvature=mean_loss.loss.select(drawn.rows).curvature(point.logits[drawn.rows]),
+            violation,
+            (drawn, kept),
+            penalty.joins_outputs,
+            sampler.largest_set(len(point.bias)),
         )
         move = model.minimise(penalty, INNER_ACCURACY * optimality)
         del model, kept
@@ -195,6 +198,40 @@ def _descend(
         if gained < HELD * move.promised:
             count *= 2
         point, steps = following, steps + 1
+
+
+def _model(
+    mean_loss: MeanLoss,
+    point: _Point,
+    slope: tuple[Tensor, Tensor],
+    violation: Tensor,
+    sample: tuple[RowSample, Tensor],
+    joint: bool,
+    largest: int,
+) -> QuadraticModel | JointModel:
+    """The model of the loss around a point.
+
+    Args:
+        mean_loss: The loss.
+        point: Where.
+        slope: Its gradient there.
+        violation: How far each weight is from optimal. Shape (outputs, neurons).
+        sample: Rows that stand for all, and their activations.
+        joint: Whether the penalty ties outputs together, so that a neuron moves in all or in none.
+        largest: Most neurons in a working set.
+    """
+    (drawn, activations), curvature = sample, mean_loss.loss.select(sample[0].rows).curvature
+    rows: dict[str, Any] = {
+        "activations": activations,
+        "share": drawn.share.to(activations),
+        "curvature": curvature(point.logits[drawn.rows]),
+    }
+    if joint:
+        over_outputs = point.weight.norm(dim=0, keepdim=True), violation.norm(dim=0, keepdim=True)
+        (neurons,) = working_sets(*over_outputs, largest)
+        return JointModel(point.weight, slope, neurons=neurons, **rows)
+    sets = working_sets(point.weight, violation, largest)
+    return QuadraticModel(point.weight, slope, sets=sets, **rows)
 
 
 class _Sampler:

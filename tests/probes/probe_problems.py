@@ -34,22 +34,44 @@ def violation(
     probe: LinearProbe, activations: Tensor, labels: list[str], l1: float, l2: float
 ) -> float:
     """Largest breach of the conditions for a minimum, in float64, with the gradient by autograd."""
-    weight = probe.weight.double().requires_grad_()
-    bias = probe.bias.double().requires_grad_()
+    slope, bias_slope = loss_slope(probe, activations, labels)
+    weight = probe.weight.double()
+    slope = slope + 2 * l2 * weight
+    at_zero = (slope.abs() - l1).clamp(min=0)
+    elsewhere = (slope + l1 * weight.sign()).abs()
+    breach = torch.where(weight == 0, at_zero, elsewhere)
+    return max(float(breach.max()), float(bias_slope.abs().max()))
+
+
+def group_violation(
+    probe: LinearProbe, activations: Tensor, labels: list[str], strength: float
+) -> float:
+    """The same for one norm per neuron."""
+    slope, bias_slope = loss_slope(probe, activations, labels)
+    breaches = [float(bias_slope.abs().max())]
+    for weight, pull in zip(probe.weight.double().T, slope.T, strict=True):
+        if weight.any():
+            breaches.append(float((pull + strength * weight / weight.norm()).abs().max()))
+        else:
+            breaches.append(max(0.0, float(pull.norm()) - strength) / len(pull) ** 0.5)
+    return max(breaches)
+
+
+def loss_slope(
+    probe: LinearProbe, activations: Tensor, labels: list[str], share: Tensor | None = None
+) -> list[Tensor]:
+    """Gradient of the mean cross-entropy in weights and biases."""
+    weight = probe.weight.double().clone().requires_grad_()
+    bias = probe.bias.double().clone().requires_grad_()
     logits = standardised(probe, activations) @ weight.T + bias
     targets = torch.tensor([probe.classes.index(label) for label in labels])
-    slope, bias_slope = torch.autograd.grad(cross_entropy(logits, targets), [weight, bias])
-    slope = slope + 2 * l2 * weight.detach()
-    at_zero = (slope.abs() - l1).clamp(min=0)
-    elsewhere = (slope + l1 * weight.detach().sign()).abs()
-    breach = torch.where(weight.detach() == 0, at_zero, elsewhere)
-    return max(float(breach.max()), float(bias_slope.abs().max()))
+    values = cross_entropy(logits, targets, reduction="none")
+    loss = values.mean() if share is None else share @ values
+    return list(torch.autograd.grad(loss, [weight, bias]))
 
 
 def store_without(activations: Tensor, layout: NeuronLayout, missing: list[int]) -> ActivationStore:
     """A store of two shards, of a corpus of which some words have no row."""
     cut = len(activations) // 2
     index = StoreIndex(layout, "float64", len(activations) + len(missing), {}, missing)
-    return ActivationStore(
-        [MemoryShard(activations[:cut]), MemoryShard(activations[cut:])], index
-    )
+    return ActivationStore([MemoryShard(activations[:cut]), MemoryShard(activations[cut:])], index)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from captum_lca.probes import NeuronMoments
 from captum_lca.probes.inner import minimise_quadratic
-from captum_lca.probes.penalty import ElasticNet
+from captum_lca.probes.penalties import ElasticNet
 from captum_lca.probes.sampling import sample_rows, working_sets
 
 EVEN = torch.full((5000,), 1 / 5000, dtype=torch.float64)
@@ -28,10 +28,10 @@ def test_penalty_by_hand() -> None:
 
 
 def test_the_path_leads_down_to_the_penalty() -> None:
-    path = ElasticNet(l1=1.0, l2=0.5).path(strongest=10.0, ratio=3.0)
+    path = ElasticNet(l1=1.0, l2=0.5).path(torch.tensor([[10.0, 2.0]]), ratio=3.0)
     assert path == [(ElasticNet(l1, 0.5), l1) for l1 in (9.0, 3.0, 1.0)]
     ridge = ElasticNet(l1=0.0, l2=0.5)
-    assert ridge.path(strongest=10.0, ratio=3.0) == [(ridge, 0.0)]
+    assert ridge.path(torch.tensor([[10.0, 2.0]]), ratio=3.0) == [(ridge, 0.0)]
 
 
 @settings(max_examples=30, deadline=None)
@@ -112,6 +112,8 @@ def test_small_quadratics_are_minimised(size: int, l1: float, seed: int) -> None
     matrix = factor.T @ factor / size + 0.1 * torch.eye(size, dtype=torch.float64)
     linear, start = torch.randn(2, size, dtype=torch.float64, generator=generator)
     penalty = ElasticNet(l1, 0.1)
-    found = minimise_quadratic(matrix, linear, start, penalty, accuracy=1e-8)
+    found = minimise_quadratic(
+        matrix.mv, float(matrix.norm()), linear, start, penalty.prox, accuracy=1e-8
+    )
     slope = matrix @ (found - start) + linear
     assert float(penalty.subgradient(found, slope).abs().max()) < 1e-6
