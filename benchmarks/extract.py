@@ -24,11 +24,12 @@ from neurox.data.extraction.transformers_extractor import (
 from captum_lca import extract, read_conllu
 from captum_lca.activations import extraction
 from captum_lca.activations.encoding import SentenceEncoder, model_window
-from captum_lca.activations.extraction import batches
+from captum_lca.activations.extraction import batches, chunks
 from captum_lca.activations.loading import load_model
 from captum_lca.demo_model import demo_model_folder
 
 BATCH_TOKENS = (512, 1024, 2048, 4096)
+NEURONS = 2688
 DEFAULT = extraction.BATCH_TOKENS["cpu"]
 
 
@@ -43,7 +44,12 @@ def padded_batches(corpus, model, tokenizer, batch_tokens):
     """Token ids and masks of the batches that extract makes."""
     encoder = SentenceEncoder(tokenizer, model_window(tokenizer, model), "last", "word")
     padded = []
-    for batch in batches(encoder.encode(corpus.sentences).windows, batch_tokens):
+    windows = (
+        batch
+        for sentences in chunks(corpus, NEURONS)
+        for batch in batches(encoder.encode(sentences).windows, batch_tokens)
+    )
+    for batch in windows:
         lengths = torch.tensor([len(window.token_ids) for window in batch])
         mask = (torch.arange(int(lengths.max())) < lengths[:, None]).long()
         ids = torch.zeros_like(mask)

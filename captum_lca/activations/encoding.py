@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,6 +57,19 @@ class _Tokens:
     """Window in which the token is read. Shape (tokens,)."""
     positions: NDArray[np.int64]
     """Position in that window. Shape (tokens,)."""
+
+
+@dataclass(frozen=True)
+class _Readings:
+    """Which tokens the units of one sentence are read from."""
+
+    units: NDArray[np.int64]
+    """Number of the unit in its sentence, ascending; several times if pooled from several tokens.
+    Shape (readings,)."""
+    windows: NDArray[np.int64]
+    """Window of each token. Shape (readings,)."""
+    positions: NDArray[np.int64]
+    """Position in that window. Shape (readings,)."""
 
 
 class SentenceEncoder:
@@ -114,9 +127,12 @@ class SentenceEncoder:
         for words, text, raw in zip(sentences, texts, windows_of, strict=True):
             spans = word_spans(words) if self.unit == "word" else [(0, len(text))]
             readings = self._readings(raw, spans)
-            filled = [number for number, (at, _) in enumerate(readings) if len(at)]
-            missing += [unit + number for number in sorted(set(range(len(spans))) - set(filled))]
-            windows += _with_readings(raw, [readings[number] for number in filled], row)
+            filled, rows, counts = np.unique(
+                readings.units, return_inverse=True, return_counts=True
+            )
+            missing += [unit + n for n in np.setdiff1d(np.arange(len(spans)), filled).tolist()]
+            shares = (1 / counts[rows]).astype(np.float32)
+            windows += _with_readings(raw, readings, row + rows, shares)
             unit += len(spans)
             row += len(filled)
         return EncodedChunk(windows, row, missing)
@@ -144,18 +160,21 @@ class SentenceEncoder:
             windows[sample].append(encoding)
         return windows
 
-    def _readings(self, raw: list[Any], spans: list[Span]) -> list[tuple[Any, Any]]:
-        """For every unit the windows and positions of the tokens it is pooled from."""
+    def _readings(self, raw: list[Any], spans: list[Span]) -> _Readings:
+        """The tokens that each unit is pooled from."""
         if self.pooling == "special":
-            return [_first_special(raw)]
+            return _first_special(raw)
         tokens = self._tokens(raw)
-        pick: Callable[[Any], Any] = {
-            "first": lambda own: own[:1],
-            "last": lambda own: own[-1:],
-            "mean": lambda own: own,
-        }[self.pooling]
-        picked = [pick(own) for own in tokens_of_spans(tokens.spans, spans)]
-        return [(tokens.windows[own], tokens.positions[own]) for own in picked]
+        numbers, units = tokens_of_spans(tokens.spans, spans)
+        if self.pooling != "mean":
+            is_edge = np.ones(len(units), dtype=bool)  # of the run of tokens of its unit
+            changes = units[1:] != units[:-1]
+            if self.pooling == "first":
+                is_edge[1:] = changes
+            else:
+                is_edge[:-1] = changes
+            numbers, units = numbers[is_edge], units[is_edge]
+        return _Readings(units, tokens.windows[numbers], tokens.positions[numbers])
 
     def _tokens(self, raw: list[Any]) -> _Tokens:
         parts = [_content_of(encoding) for encoding in raw]
@@ -205,19 +224,19 @@ def word_spans(words: Sequence[str]) -> list[Span]:
     return spans
 
 
-def tokens_of_spans(tokens: NDArray[np.int64], spans: Sequence[Span]) -> list[NDArray[np.int64]]:
-    """For every span the numbers of the tokens that share a character with it.
+def tokens_of_spans(
+    tokens: NDArray[np.int64], spans: Sequence[Span]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The tokens that share a character with each span.
 
     Args:
         tokens: Characters each token covers, in order of their starts. Shape (tokens, 2).
         spans: Disjoint, in order.
 
     Returns:
-        One array of token numbers per span; empty where no token touches the span.
+        Numbers of tokens, and of the spans that they touch, by span. Both of shape (touches,).
     """
-    if not len(spans):
-        return []
-    starts, ends = np.array(spans).T
+    starts, ends = np.array(spans, dtype=np.int64).reshape(-1, 2).T
     first = np.searchsorted(ends, tokens[:, 0], side="right")
     stop = np.searchsorted(starts, tokens[:, 1], side="left")
     touched = np.maximum(stop - first, 0)  # a token of nothing but space touches no word
@@ -226,8 +245,7 @@ def tokens_of_spans(tokens: NDArray[np.int64], spans: Sequence[Span]) -> list[ND
     offsets = np.arange(touched.sum()) - np.repeat(np.cumsum(touched) - touched, touched)
     span_numbers = np.repeat(first, touched) + offsets
     order = np.argsort(span_numbers, kind="stable")
-    counts = np.bincount(span_numbers, minlength=len(spans))
-    return np.split(token_numbers[order], np.cumsum(counts)[:-1])
+    return token_numbers[order], span_numbers[order]
 
 
 def reading_bounds(lengths: Sequence[int], step: int) -> list[Span]:
@@ -259,24 +277,25 @@ def _content_of(encoding: Any) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     return positions, np.array(encoding.offsets, dtype=np.int64).reshape(-1, 2)[positions]
 
 
-def _first_special(raw: list[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _first_special(raw: list[Any]) -> _Readings:
     special = np.flatnonzero(np.array(raw[0].special_tokens_mask)) if raw else np.array([], int)
     if not len(special):
         raise ValueError("pooling 'special' needs a tokenizer that adds special tokens; none found")
-    return np.zeros(1, dtype=np.int64), special[:1]
+    first = np.zeros(1, dtype=np.int64)
+    return _Readings(first, first, special[:1])
 
 
-def _with_readings(raw: list[Any], readings: list[tuple[Any, Any]], row: int) -> list[Window]:
+def _with_readings(
+    raw: list[Any],
+    readings: _Readings,
+    rows: NDArray[np.int64],
+    shares: NDArray[np.float32],
+) -> list[Window]:
     """The windows of one sentence with what is read from each of them."""
-    if not readings:
-        return []
-    counts = np.array([len(at) for _, at in readings])
-    rows = np.repeat(np.arange(row, row + len(readings)), counts)
-    weights = np.repeat(1 / counts, counts).astype(np.float32)
-    windows = np.concatenate([number for number, _ in readings])
-    positions = np.concatenate([at for _, at in readings])
+    if len(raw) == 1 and len(rows):
+        return [Window(raw[0].ids, rows, readings.positions, shares)]
     return [
-        Window(encoding.ids, rows[mine], positions[mine], weights[mine])
+        Window(encoding.ids, rows[mine], readings.positions[mine], shares[mine])
         for number, encoding in enumerate(raw)
-        if (mine := windows == number).any()
+        if (mine := readings.windows == number).any()
     ]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import inspect
 import logging
+import math
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from torch import Tensor, nn
@@ -239,7 +240,7 @@ def _rows_of(
     """Chunks of rows in the order of the corpus, float32; notes in the index what is missing."""
     units_done = 0
     with tqdm(total=index.units, unit=encoder.unit, desc="extract", disable=not progress) as bar:
-        for sentences in _chunks(corpus, index):
+        for sentences in chunks(corpus, index.layout.size):
             chunk = encoder.encode(sentences)
             index.missing += [units_done + unit for unit in chunk.missing]
             rows = torch.zeros(chunk.rows, index.layout.size)
@@ -251,10 +252,10 @@ def _rows_of(
                 yield rows
 
 
-def _chunks(corpus: Corpus, index: StoreIndex) -> Iterator[list[Sequence[str]]]:
-    """Runs of sentences that fill about as many rows as a shard should have."""
+def chunks(corpus: Corpus, neurons: int) -> Iterator[list[Sequence[str]]]:
+    """Runs of sentences that fill about as many rows as a shard of so many neurons should have."""
     fewest, most = CHUNK_ROWS
-    target = min(max(CHUNK_BYTES // (4 * index.layout.size), fewest), most)
+    target = min(max(CHUNK_BYTES // (4 * neurons), fewest), most)
     sentences: list[Sequence[str]] = []
     size = 0
     for words in corpus.sentences:
@@ -305,13 +306,13 @@ def _add_readings(
 def _storable(rows: Tensor, writer: MemoryWriter | FolderWriter, source: str) -> Tensor:
     """The rows in the store's dtype, which becomes float32 if they don't fit float16."""
     index = writer.index
-    lowest, highest = rows.aminmax(dim=0)
-    largest = torch.maximum(highest, -lowest)
-    _check_finite(largest, index.layout, source)
-    if index.dtype == "float16" and largest.max() > FLOAT16_LARGEST:
-        layer, number = index.layout.locate(int(largest.argmax()))
+    largest = float(torch.stack(rows.aminmax()).abs().max())
+    if not math.isfinite(largest):
+        _refuse(rows, index.layout, source)
+    if index.dtype == "float16" and largest > FLOAT16_LARGEST:
+        layer, number = index.layout.locate(int(rows.abs().amax(0).argmax()))
         warnings.warn(
-            f"activations up to {largest.max():.4g} (layer {layer!r}, neuron {number}) are "
+            f"activations up to {largest:.4g} (layer {layer!r}, neuron {number}) are "
             f"too large for float16; the store is float32",
             stacklevel=3,
         )
@@ -320,15 +321,16 @@ def _storable(rows: Tensor, writer: MemoryWriter | FolderWriter, source: str) ->
     return rows.to(DTYPES[index.dtype])
 
 
-def _check_finite(largest: Tensor, layout: NeuronLayout, source: str) -> None:
-    """Raise ValueError if a neuron's largest magnitude is NaN or infinite. Shape (neurons,)."""
-    for name in layout.layers:
-        wrong = (~largest[layout.slice(name)].isfinite()).nonzero().flatten().tolist()
-        if wrong:
-            raise ValueError(
-                f"NaN or infinite activations in layer {name!r}, neurons {wrong[:5]}, "
-                f"for {source}; run the model in a wider dtype (float32)"
-            )
+def _refuse(rows: Tensor, layout: NeuronLayout, source: str) -> NoReturn:
+    """Say where activations are NaN or infinite."""
+    wrong = (~rows.isfinite()).any(0).nonzero().flatten()
+    layer = layout.layers[int(layout.layer_numbers(wrong)[0])]
+    start, stop = layout.slice(layer).start, layout.slice(layer).stop
+    neurons = (wrong[(wrong >= start) & (wrong < stop)] - start).tolist()
+    raise ValueError(
+        f"NaN or infinite activations in layer {layer!r}, neurons {neurons[:5]}, "
+        f"for {source}; run the model in a wider dtype (float32)"
+    )
 
 
 def _warn_of_missing(corpus: Corpus, index: StoreIndex) -> None:

@@ -69,8 +69,12 @@ class TestWordSpans:
 
 class TestTokensOfSpans:
     def of(self, tokens, spans):
-        found = tokens_of_spans(np.array(tokens, dtype=np.int64).reshape(-1, 2), spans)
-        return [own.tolist() for own in found]
+        array = np.array(tokens, dtype=np.int64).reshape(-1, 2)
+        touches = list(
+            zip(*(numbers.tolist() for numbers in tokens_of_spans(array, spans)), strict=False)
+        )
+        assert touches == sorted(touches, key=lambda touch: (touch[1], touch[0]))
+        return [[token for token, span in touches if span == n] for n in range(len(spans))]
 
     def test_tokens_inside_words(self):
         assert self.of([(0, 1), (1, 2), (3, 5)], [(0, 2), (3, 5)]) == [[0, 1], [2]]
