@@ -58,7 +58,7 @@ class JointModel:
             return torch.cat([penalty.prox(point[:, :-1], step), point[:, -1:]], 1)
 
         old = self.weight[:, self.neurons]
-        start = torch.cat([old, torch.zeros_like(old[:, :1])], 1)  # biases: their change
+        start = torch.cat([old, old.new_zeros(len(old), 1)], 1)  # biases: their change
         found = minimise_quadratic(self._times, self._bound(), self.linear, start, prox, accuracy)
         change = found - start
         promised = penalty.value(old) - penalty.value(found[:, :-1])

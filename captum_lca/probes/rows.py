@@ -122,6 +122,8 @@ class LabelledRows:
             rows = slice(done, stop)
             if stop > done:
                 yield rows, self._prepared(block, start, self.labelled[rows])
+            if stop == len(self.labelled):
+                return
             done = stop
 
     def _prepared(self, block: Tensor, start: int, labelled: Tensor) -> Tensor:

@@ -35,8 +35,10 @@ from captum_lca.probes.sampling import LARGEST_SET, RowSample, sample_rows, work
 
 logger = logging.getLogger(__name__)
 
-START_ROWS = 10_000
-"""Rows that a fit from nothing begins with."""
+START_ROWS = 12_000
+"""Rows that the path of a fit from nothing ends with."""
+FEWEST_ROWS = 3000
+"""Rows that it begins with."""
 FIRST_SAMPLE = 6000
 """Rows of the first curvature samples."""
 SAMPLE_MEMORY = 1 / 3
@@ -47,7 +49,7 @@ PATH_RATIO = 3.0
 """Each penalty on the way to the one asked for is this many times the next."""
 PATH_ACCURACY = 0.5
 """Optimality at which to go on to the next penalty, as a share of its l1."""
-PATH_STEPS = 4
+PATH_STEPS = 2
 """Most steps with each of these penalties."""
 INNER_ACCURACY = 0.1
 """Optimality at which a model counts as minimised, as a share of that of the point."""
@@ -117,12 +119,9 @@ def solve(
     strongest = float(slope.abs().max())
     taken = 0
     if start is None:
-        some = MeanLoss(HeldRows(kept), loss.select(drawn.rows), drawn.share)
-        few = _evaluated(some, point.weight, point.bias)
         path = penalty.path(slope, PATH_RATIO)
-        few, taken = _follow(path, some, few, sampler, max_iterations)
-        start = few.weight, few.bias
-        del some, few
+        some = loss.select(drawn.rows)
+        start, taken = _follow(path, kept, some, drawn.share, sampler, max_iterations)
     del kept
     point, target = _evaluated(mean_loss, *start), tolerance * strongest
     left = max_iterations - taken
@@ -136,22 +135,32 @@ def solve(
 
 def _follow(
     path: Path,
-    mean_loss: MeanLoss,
-    point: _Point,
+    rows: Tensor,
+    loss: Loss,
+    share: Tensor,
     sampler: _Sampler,
     most: int,
-) -> tuple[_Point, int]:
+) -> tuple[tuple[Tensor, Tensor], int]:
     """Where a path of penalties leads, each followed roughly down to the strength beside it.
 
+    A strong penalty lets few weights in, for which fewer rows will do: each but the last has half
+    the rows of the next.
+
     Returns:
-        That point, and the number of steps, which is at most ``most``.
+        Weights and biases, and the number of steps, which is at most ``most``.
     """
-    taken = 0
-    for penalty, strength in path:
-        target, steps = PATH_ACCURACY * strength, min(PATH_STEPS, most - taken)
-        point, _, steps = _descend(mean_loss, point, penalty, sampler, target, steps)
+    mean_loss = MeanLoss(HeldRows(rows), loss, share)
+    point = _constant(mean_loss)
+    amounts, taken = mean_loss.residual(point.logits).abs(), 0
+    for number, (penalty, strength) in enumerate(path, 1):
+        count = max(FEWEST_ROWS, len(rows) >> (len(path) - number))
+        drawn = sampler.draw(amounts, share, count)
+        held = HeldRows(rows[drawn.rows])
+        some = MeanLoss(held, loss.select(drawn.rows), drawn.share / drawn.share.sum())
+        point, steps = _evaluated(some, point.weight, point.bias), min(PATH_STEPS, most - taken)
+        point, _, steps = _descend(some, point, penalty, sampler, PATH_ACCURACY * strength, steps)
         taken += steps
-    return point, taken
+    return (point.weight, point.bias), taken
 
 
 def _descend(

@@ -126,6 +126,14 @@ def test_group_lasso_equals_an_independent_solver(classes: int, strength: float)
     assert probe.report.objective == pytest.approx(expected, abs=1e-9)
 
 
+def test_group_lasso_beyond_the_gradient_leaves_the_class_frequencies() -> None:
+    activations, labels = classification(3)
+    probe = fit_probe(activations, labels, GroupLasso(10.0))
+    assert int(probe.weight.count_nonzero()) == 0
+    shares = torch.tensor([labels.count(name) / len(labels) for name in probe.classes])
+    torch.testing.assert_close(probe.bias.softmax(0).float(), shares)
+
+
 def test_group_lasso_of_two_classes_and_of_numbers_is_an_l1() -> None:
     activations, labels = classification(2)
     group = fit_probe(activations, labels, GroupLasso(0.02), tolerance=1e-8)
