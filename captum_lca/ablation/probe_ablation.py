@@ -15,7 +15,7 @@ from tqdm.auto import tqdm
 
 from captum_lca.activations import Activations
 from captum_lca.neurons import NeuronRanking, as_neuron_ids
-from captum_lca.probes import LinearProbe, fit_elastic_net
+from captum_lca.probes import LinearProbe, fit_probe
 from captum_lca.probes.joint_scores import score_together
 from captum_lca.probes.labels import Labels
 
@@ -235,10 +235,9 @@ def _refits(cases: Sequence[_Case], ablations: Sequence[Sequence[Tensor]]) -> in
 def _retrained(probe: LinearProbe, gone: Tensor, train: tuple[Activations, Labels]) -> LinearProbe:
     if probe.report is None:  # checked at the start
         raise ValueError("re-training needs a probe with a report")
-    return fit_elastic_net(
+    return fit_probe(
         *train,
-        l1=probe.report.l1,
-        l2=probe.report.l2,
+        probe.report.penalty,
         classes=probe.classes or None,
         layout=probe.layout,
         neurons=_complement(gone, probe.layout.size),

@@ -134,6 +134,7 @@ def fit_probe(
 
     Examples::
 
+        >>> from captum_lca.probes.penalties import GroupLasso
         >>> penalty = GroupLasso(2e-3)
         >>> probe = fit_probe(store, corpus.labels["upos"], penalty, class_weight="balanced")
         >>> in_probe = probe.weight.any(0)              # for all classes or for none
