@@ -6,7 +6,11 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, cast
 
 import torch
-from captum._utils.common import _format_tensor_into_tuples, _verify_select_column
+from captum._utils.common import (
+    _format_additional_forward_args,
+    _format_tensor_into_tuples,
+    _verify_select_column,
+)
 from captum.attr import NeuronIntegratedGradients
 from captum.attr._utils.attribution import NeuronAttribution
 from captum.log import log_usage
@@ -113,7 +117,7 @@ class LinguisticCorrelationAnalysis(ProbedLayers, NeuronAttribution):  # type: i
         if all(tensor.is_floating_point() for tensor in tensors):
             read = ContributionModel(self, probe, len(tensors))
             method = self.neuron_attr_method(read, read.contribution)
-            args = _as_tuple(additional_forward_args)
+            args = _format_additional_forward_args(additional_forward_args) or ()
             attributions: Inputs = method.attribute(
                 inputs,
                 neuron_selector=select,
@@ -229,7 +233,9 @@ class LinguisticCorrelationAnalysis(ProbedLayers, NeuronAttribution):  # type: i
         self, inputs: tuple[Tensor, ...], classes: int | Tensor, additional_forward_args: object
     ) -> Tensor:
         """The class's logit summed over positions. Shape (batch,)."""
-        logits = self.probe_logits(*inputs, *_as_tuple(additional_forward_args))
+        logits = self.probe_logits(
+            *inputs, *(_format_additional_forward_args(additional_forward_args) or ())
+        )
         chosen = torch.as_tensor(classes, device=logits.device).expand(len(logits))
         index = chosen.reshape(-1, *[1] * (logits.dim() - 1)).expand(*logits.shape[:-1], 1)
         return logits.gather(-1, index).flatten(1).sum(1)
@@ -333,11 +339,3 @@ def _share_per_position(parts: Sequence[Tensor], select: Selector) -> Tensor:
         if slope is not None
     ]
     return torch.stack(shares).sum(0)
-
-
-def _as_tuple(additional_forward_args: object) -> tuple[Any, ...]:
-    if additional_forward_args is None:
-        return ()
-    if isinstance(additional_forward_args, tuple):
-        return additional_forward_args
-    return (additional_forward_args,)

@@ -15,6 +15,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from captum_lca.files import write_aside
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
@@ -282,7 +284,7 @@ class NeuronRanking:
             "classes": json.dumps(self.classes),
         }
         tensors = {name: getattr(self, name).contiguous() for name in _TENSORS}
-        save_file(tensors, Path(path), metadata=metadata)
+        write_aside(Path(path), lambda aside: save_file(tensors, aside, metadata=metadata))
 
     @classmethod
     def load(cls, path: str | Path) -> NeuronRanking:

@@ -20,8 +20,8 @@ from captum_lca.activations.store_index import (
     StoreIndex,
     check_shard,
 )
-from captum_lca.checksum import sha256_of
 from captum_lca.corpora import Corpus
+from captum_lca.files import sha256_of
 from captum_lca.neurons import NeuronLayout
 
 T = TypeVar("T")

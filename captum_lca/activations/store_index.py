@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 
-from captum_lca.checksum import sha256_of
+from captum_lca.files import sha256_of, write_aside
 from captum_lca.neurons import NeuronLayout
 
 STORE_FORMAT = "captum_lca.activations/1"
@@ -58,7 +58,8 @@ class StoreIndex:
     def write(self, folder: Path) -> None:
         """Write ``index.json``, aside and renamed."""
         content = {"format": STORE_FORMAT, **asdict(self), "layout": self.layout.to_json()}
-        _write_aside(folder / INDEX_FILE, json.dumps(content, indent=1).encode())
+        text = json.dumps(content, indent=1)
+        write_aside(folder / INDEX_FILE, lambda aside: aside.write_text(text, encoding="utf-8"))
 
     @classmethod
     def read(cls, folder: Path) -> StoreIndex:
@@ -125,9 +126,3 @@ def _header(path: Path) -> str:
             return f"{rows.get_dtype()} of shape {rows.get_shape()}"
     except SafetensorError as error:
         raise StoreError(f"{path}: changed since it was written ({error})") from error
-
-
-def _write_aside(path: Path, content: bytes) -> None:
-    aside = path.with_suffix(".part")
-    aside.write_bytes(content)
-    aside.replace(path)

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from captum_lca.corpora.label_checks import Label, checked_labels
+from captum_lca.files import write_aside
 
 FORMAT = "captum_lca corpus"
 FORMAT_VERSION = 1
@@ -264,10 +265,8 @@ class Corpus:
             "labels": self.labels,
             "sentence_labels": self.sentence_labels,
         }
-        target = Path(path)
-        aside = target.with_name(target.name + ".partial")
-        aside.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
-        aside.replace(target)
+        text = json.dumps(content, ensure_ascii=False)
+        write_aside(Path(path), lambda aside: aside.write_text(text, encoding="utf-8"))
 
     @classmethod
     def load(cls, path: str | PathLike[str]) -> "Corpus":

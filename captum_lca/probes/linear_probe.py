@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from captum_lca.activations import Activations, as_store
+from captum_lca.files import write_aside
 from captum_lca.neurons import NeuronLayout
 from captum_lca.probes.penalties import ElasticNet, GroupLasso, Penalty
 from captum_lca.probes.rows import BLOCK
@@ -206,9 +207,7 @@ class LinearProbe(nn.Module):
             "report": json.dumps(asdict(self.report) if self.report else None),
         }
         tensors = {name: getattr(self, name).contiguous().cpu() for name in _TENSORS}
-        aside = Path(path).with_name(f".{Path(path).name}.partial")
-        save_file(tensors, aside, metadata=metadata)
-        aside.replace(path)
+        write_aside(Path(path), lambda aside: save_file(tensors, aside, metadata=metadata))
 
     @classmethod
     def load(cls, path: str | Path) -> LinearProbe:

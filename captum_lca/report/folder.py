@@ -12,6 +12,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from captum_lca.analysis import CrossValidation, PenaltySearch, PropertyStudy
+from captum_lca.files import write_aside
 
 TOP_SHARE = 0.05
 """Share of the neurons counted by layer."""
@@ -40,18 +41,18 @@ def write_study(
         results["penalty_search"] = search.summary()
         _write_search(search, folder)
     text = json.dumps(_finite(results), indent=1, ensure_ascii=False, allow_nan=False)
-    _aside(folder / "results.json", lambda path: path.write_text(text, encoding="utf-8"))
+    write_aside(folder / "results.json", lambda path: path.write_text(text, encoding="utf-8"))
     table = study.ranking.to_frame()
-    _aside(folder / "ranking.csv", lambda path: table.to_csv(path, index=False))
+    write_aside(folder / "ranking.csv", lambda path: table.to_csv(path, index=False))
     study.probe.save(folder / "probe.safetensors")
-    _aside(folder / "layers.png", figure_of(lambda axes: study.ranking.plot(top, axes[0]), 7))
-    _aside(folder / "ablation.png", figure_of(lambda axes: _plot_ablation(study, axes), 9, 2))
+    write_aside(folder / "layers.png", figure_of(lambda axes: study.ranking.plot(top, axes[0]), 7))
+    write_aside(folder / "ablation.png", figure_of(lambda axes: _plot_ablation(study, axes), 9, 2))
 
 
 def _write_search(search: PenaltySearch | CrossValidation, folder: Path) -> None:
     points = search.to_frame()
-    _aside(folder / "penalties.csv", lambda path: points.to_csv(path, index=False))
-    _aside(folder / "penalties.png", figure_of(lambda axes: search.plot(axes[0]), 6))
+    write_aside(folder / "penalties.csv", lambda path: points.to_csv(path, index=False))
+    write_aside(folder / "penalties.png", figure_of(lambda axes: search.plot(axes[0]), 6))
 
 
 def top_count(study: PropertyStudy) -> int:
@@ -81,13 +82,6 @@ def _plot_ablation(study: PropertyStudy, axes: Any) -> None:
             if action == "keep"
             else "removed ones at their mean"
         )
-
-
-def _aside(path: Path, write: Callable[[Path], object]) -> None:
-    """Write a file under another name, then rename it: no half-written file has the final name."""
-    aside = path.with_name(path.name + ".part")
-    write(aside)
-    aside.replace(path)
 
 
 def _finite(value: Any) -> Any:
