@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any, Literal
 
 from captum._utils.gradient import _forward_layer_eval
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
+
+from captum_lca.activations.held_tensors import first_tensor, with_first_tensor
 
 INPUT_MARK = "[input]"
 CALL_MARK = "@"
@@ -316,13 +318,7 @@ class _AllLayersSeen(Exception):
 def _attach(layer: ModelLayer, tap: Tap, after_tap: Callable[[Tensor], None]) -> RemovableHandle:
     calls: Counter[object] = Counter()  # by device: DataParallel runs a module once on each
 
-    def observe(value: object) -> None:
-        tensor = _first_tensor(value)
-        if tensor is None:
-            raise ValueError(
-                f"layer {layer.name!r} has no floating-point tensor as its {layer.side} "
-                f"(found {type(value).__name__}); choose a module inside or around it"
-            )
+    def observe(tensor: Tensor) -> None:
         call = calls[tensor.device]
         calls[tensor.device] += 1
         if layer.call is None and call > 0:
@@ -333,6 +329,31 @@ def _attach(layer: ModelLayer, tap: Tap, after_tap: Callable[[Tensor], None]) ->
         if call == (layer.call or 0):
             tap(tensor)
             after_tap(tensor)
+
+    return hook_layer(layer, observe)
+
+
+def hook_layer(layer: ModelLayer, visit: Callable[[Tensor], Tensor | None]) -> RemovableHandle:
+    """Have a function called with the layer's tensor, at every call of the layer's module.
+
+    Args:
+        layer: Its ``call`` is not looked at.
+        visit: Returns None, or a tensor that the model goes on with in place of the layer's.
+
+    Returns:
+        What removes the hook. A layer without a floating-point tensor raises ValueError when it
+        runs.
+    """
+
+    def observe(value: object) -> Any:
+        tensor = first_tensor(value)
+        if tensor is None:
+            raise ValueError(
+                f"layer {layer.name!r} has no floating-point tensor as its {layer.side} "
+                f"(found {type(value).__name__}); choose a module inside or around it"
+            )
+        changed = visit(tensor)
+        return None if changed is None else with_first_tensor(value, changed)
 
     if layer.side == "input":
         return layer.module.register_forward_pre_hook(
@@ -345,21 +366,6 @@ def _marked(layer: ModelLayer, call: int) -> str:
     """The name of another call of the layer's module."""
     ending = INPUT_MARK if layer.side == "input" else ""
     return f"{layer.name.removesuffix(ending)}{CALL_MARK}{call}{ending}"
-
-
-def _first_tensor(value: object) -> Tensor | None:
-    """The first floating-point tensor in a tensor, sequence, mapping or dataclass."""
-    if isinstance(value, Tensor):
-        return value if value.is_floating_point() else None
-    if isinstance(value, Mapping):
-        parts: Sequence[object] = list(value.values())
-    elif isinstance(value, Sequence) and not isinstance(value, str):
-        parts = value
-    elif is_dataclass(value):
-        parts = [getattr(value, field.name) for field in fields(value)]
-    else:
-        return None
-    return next((t for part in parts if (t := _first_tensor(part)) is not None), None)
 
 
 def check_all_seen(layers: Sequence[ModelLayer], taps: Sequence[Tap]) -> None:
