@@ -7,6 +7,7 @@ from captum_lca.analysis.cross_validation import (
 )
 from captum_lca.analysis.held_out import hold_out
 from captum_lca.analysis.massive import MassiveActivations, massive_activations
+from captum_lca.analysis.overlap import Overlap, set_overlap, top_overlap
 from captum_lca.analysis.penalty_search import PenaltyPoint, PenaltySearch, search_penalties
 from captum_lca.analysis.study import LabelledActivations, PropertyStudy, study_property
 
@@ -15,6 +16,7 @@ __all__ = [
     "CrossValidationPoint",
     "LabelledActivations",
     "MassiveActivations",
+    "Overlap",
     "PenaltyPoint",
     "PenaltySearch",
     "PropertyStudy",
@@ -22,5 +24,7 @@ __all__ = [
     "hold_out",
     "massive_activations",
     "search_penalties",
+    "set_overlap",
     "study_property",
+    "top_overlap",
 ]
