@@ -16,6 +16,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from captum_lca.files import write_aside
+from captum_lca.layer_axis import label_layers
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -268,9 +269,7 @@ class NeuronRanking:
             color="#D55E00",
             label="equal spread",
         )
-        step = -(-len(counts) // 16)
-        ax.set_xticks(list(places)[::step], [_shortened(name) for name in counts.index][::step])
-        ax.tick_params(axis="x", labelrotation=90 if len(counts) > 8 else 30)
+        label_layers(ax, list(counts.index))
         ax.set_ylabel(f"of the top {count} neurons")
         ax.legend(frameon=False)
         return ax
@@ -329,7 +328,3 @@ def as_neuron_ids(neurons: Iterable[int] | Tensor, layout: NeuronLayout) -> Tens
     if repeated := (counts > 1).nonzero().flatten().tolist():
         raise ValueError(f"neuron ids must differ; given twice: {repeated[:5]}")
     return ids
-
-
-def _shortened(layer: str, longest: int = 18) -> str:
-    return layer if len(layer) <= longest else "…" + layer[-longest:]

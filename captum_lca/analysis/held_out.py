@@ -60,9 +60,11 @@ def hold_out(
     """
     labels = aligned_labels(data.activations, data.labels)
     splitter = GroupShuffleSplit(n_splits=1, test_size=share, random_state=seed)
-    [(train, held_out)] = splitter.split(labels, groups=_numbered(data.activations, groups))
+    [(train, held_out)] = splitter.split(labels, groups=sentence_numbers(data.activations, groups))
     words = None if data.words is None else data.activations.align(data.words)
-    parts = (replace(data, labels=_only(labels, rows), words=words) for rows in (train, held_out))
+    parts = (
+        replace(data, labels=labels_of(labels, rows), words=words) for rows in (train, held_out)
+    )
     kept, validation = parts
     return kept, validation
 
@@ -84,13 +86,13 @@ def sentence_folds(
     """
     store = as_store(activations)
     values = aligned_labels(store, labels)
-    numbers = _numbered(store, groups)
+    numbers = sentence_numbers(store, groups)
     present = len(set(numbers))
     if not 2 <= folds <= present:
         raise ValueError(f"folds must be 2 to {present} (the sentences or groups); found {folds}")
     splitter = GroupKFold(folds, shuffle=True, random_state=seed)
     return [
-        Fold(_only(values, train), _only(values, held_out))
+        Fold(labels_of(values, train), labels_of(values, held_out))
         for train, held_out in splitter.split(values, groups=numbers)
     ]
 
@@ -100,8 +102,17 @@ def is_unlabelled(labels: Labels) -> bool:
     return all(is_missing(label) for label in labels)
 
 
-def _numbered(store: ActivationStore, groups: Groups | None) -> NDArray[np.intp]:
-    """The number of each row's group."""
+def sentence_numbers(store: ActivationStore, groups: Groups | None = None) -> NDArray[np.intp]:
+    """The number of each row's group.
+
+    Args:
+        store: The rows.
+        groups: What stays together, per row (or word of the corpus). Default: the sentences of the
+            store's corpus; rows of a store without one are on their own.
+
+    Returns:
+        Shape (rows,), from 0 on.
+    """
     if groups is None:
         groups = _sentences(store)
     return np.unique(store.align(groups), return_inverse=True)[1]
@@ -115,7 +126,9 @@ def _sentences(store: ActivationStore) -> Sequence[int]:
     return [number for number, words in enumerate(corpus.sentences) for _ in words]
 
 
-def _only(labels: Sequence[str | float | None], rows: NDArray[np.intp]) -> list[str | float | None]:
+def labels_of(
+    labels: Sequence[str | float | None], rows: NDArray[np.intp]
+) -> list[str | float | None]:
     """The labels of some rows, and None for all others."""
     kept: list[str | float | None] = [None] * len(labels)
     for row in rows.tolist():

@@ -35,7 +35,7 @@ def score_together(
     """
     first = probes[0]
     store = as_store(activations)
-    rows, gold = _targets(first, aligned_labels(store, labels))
+    rows, gold = gold_targets(first, aligned_labels(store, labels))
     weight = torch.cat([probe.weight for probe in probes])
     bias = torch.cat([probe.bias for probe in probes])
     missed = torch.zeros(len(probes), dtype=torch.float64)
@@ -45,7 +45,11 @@ def score_together(
         standardised = (mine - first.mean) / first.scale
         outputs = torch.nn.functional.linear(standardised, weight, bias)
         outputs = outputs.view(len(mine), len(probes), len(first.bias))
-        missed += _missed(outputs, gold[low:high].to(weight.device), first.is_regression).cpu()
+        missed += (
+            missed_by_row(outputs, gold[low:high].to(weight.device), first.is_regression)
+            .sum(0)
+            .cpu()
+        )
     if first.is_regression:
         worst = ((gold - gold.mean()) ** 2).sum()
     else:
@@ -53,8 +57,16 @@ def score_together(
     return [float(1 - value / worst) for value in missed]
 
 
-def _targets(probe: LinearProbe, labels: Labels) -> tuple[Tensor, Tensor]:
-    """Labelled rows, and their numbers to predict or class positions (NO_CLASS: unseen)."""
+def gold_targets(probe: LinearProbe, labels: Labels) -> tuple[Tensor, Tensor]:
+    """What a probe should say of held-out rows.
+
+    Returns:
+        Numbers of the labelled rows, and their numbers to predict or the positions of their classes
+        in the probe's (NO_CLASS: unseen in training). Both of shape (labelled,).
+
+    Raises:
+        ValueError: No row has a label.
+    """
     if probe.is_regression:
         targets = encode_labels(labels)
         return targets.rows, targets.values
@@ -67,8 +79,17 @@ def _targets(probe: LinearProbe, labels: Labels) -> tuple[Tensor, Tensor]:
     return torch.tensor(rows), torch.tensor(gold)
 
 
-def _missed(outputs: Tensor, gold: Tensor, is_regression: bool) -> Tensor:
-    """Squared errors or wrong classes, per probe. ``outputs``: (rows, probes, classes)."""
+def missed_by_row(outputs: Tensor, gold: Tensor, is_regression: bool) -> Tensor:
+    """What each probe loses on each row: the squared error, or 1 for a wrong class and else 0.
+
+    Args:
+        outputs: Logits or predicted numbers. Shape (rows, probes, classes).
+        gold: As :func:`gold_targets` gives them. Shape (rows,).
+        is_regression: Whether the outputs are numbers to predict.
+
+    Returns:
+        Shape (rows, probes), float64.
+    """
     if is_regression:
-        return ((outputs[:, :, 0].double() - gold[:, None]) ** 2).sum(0)
-    return (outputs.argmax(2) != gold[:, None]).sum(0).double()
+        return (outputs[:, :, 0].double() - gold[:, None]) ** 2
+    return (outputs.argmax(2) != gold[:, None]).double()

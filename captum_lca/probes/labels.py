@@ -42,6 +42,19 @@ class Targets:
             return ()
         return tuple(torch.bincount(self.values, minlength=len(self.classes)).tolist())
 
+    def numbered(self, rows: int) -> list[Any]:
+        """Class numbers, or the numbers to predict, of all rows; None where there is no label.
+
+        With ``classes``, these are labels whose meaning doesn't depend on which of them occur.
+
+        Args:
+            rows: How many there are in all.
+        """
+        found: list[Any] = [None] * rows
+        for row, value in zip(self.rows.tolist(), self.values.tolist(), strict=True):
+            found[row] = value
+        return found
+
 
 def encode_labels(labels: Labels, classes: Sequence[str] | None = None) -> Targets:
     """Find the labelled rows and number their classes.
