@@ -6,6 +6,7 @@ from captum_lca.rankings.iou import iou
 from captum_lca.rankings.methods import METHODS, RankingMethod
 from captum_lca.rankings.probeless import probeless
 from captum_lca.rankings.random_order import random_order
+from captum_lca.rankings.stepwise_selection import stepwise_selection
 from captum_lca.rankings.weight_mass import weight_mass
 
 __all__ = [
@@ -16,5 +17,6 @@ __all__ = [
     "iou",
     "probeless",
     "random_order",
+    "stepwise_selection",
     "weight_mass",
 ]

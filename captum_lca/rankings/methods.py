@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Protocol
 
 from captum_lca.activations import Activations
@@ -14,6 +15,7 @@ from captum_lca.rankings.average_precision import average_precision
 from captum_lca.rankings.iou import iou
 from captum_lca.rankings.probeless import probeless
 from captum_lca.rankings.random_order import random_order
+from captum_lca.rankings.stepwise_selection import stepwise_selection
 from captum_lca.rankings.weight_mass import weight_mass
 
 
@@ -42,6 +44,7 @@ METHODS: dict[str, RankingMethod] = {
     "average_precision": _seedless(average_precision),
     "anova_f": _seedless(anova_f),
     "random_order": random_order,
+    "stepwise_selection": partial(stepwise_selection, progress=False),
 }
 """Every ranking method with its defaults, by its function's name; ``weight_mass``, the paper's,
 fits its own elastic-net probe."""
