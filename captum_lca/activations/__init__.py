@@ -7,6 +7,7 @@ from captum_lca.activations.layers import (
     evaluating,
     resolve_layers,
 )
+from captum_lca.activations.random_twin import random_twin
 from captum_lca.activations.store import Activations, ActivationStore, as_store
 from captum_lca.activations.store_index import StoreError
 
@@ -20,5 +21,6 @@ __all__ = [
     "evaluate_layers",
     "evaluating",
     "extract",
+    "random_twin",
     "resolve_layers",
 ]

@@ -1,5 +1,6 @@
 """Questions about a network, each answered with one call."""
 
+from captum_lca.analysis.agreement import Agreement, RankingAgreement, ranking_agreement
 from captum_lca.analysis.centre_of_gravity import centre_of_gravity, centre_shift
 from captum_lca.analysis.cross_validation import (
     CrossValidation,
@@ -17,9 +18,13 @@ from captum_lca.analysis.layer_distribution import (
 from captum_lca.analysis.massive import MassiveActivations, massive_activations
 from captum_lca.analysis.overlap import Overlap, set_overlap, top_overlap
 from captum_lca.analysis.penalty_search import PenaltyPoint, PenaltySearch, search_penalties
+from captum_lca.analysis.random_weights import RandomWeights, random_weights
+from captum_lca.analysis.selectivity import ProbeSelectivity, Selectivity, selectivity
+from captum_lca.analysis.stability import SourceStability, Stability, stability
 from captum_lca.analysis.study import LabelledActivations, PropertyStudy, study_property
 
 __all__ = [
+    "Agreement",
     "CrossValidation",
     "CrossValidationPoint",
     "Estimate",
@@ -30,16 +35,26 @@ __all__ = [
     "Overlap",
     "PenaltyPoint",
     "PenaltySearch",
+    "ProbeSelectivity",
     "PropertyStudy",
+    "RandomWeights",
+    "RankingAgreement",
+    "Selectivity",
+    "SourceStability",
+    "Stability",
     "centre_of_gravity",
     "centre_shift",
     "cross_validate_penalties",
     "hold_out",
     "layer_distribution",
     "massive_activations",
+    "random_weights",
     "rank_half_samples",
+    "ranking_agreement",
     "search_penalties",
+    "selectivity",
     "set_overlap",
+    "stability",
     "study_property",
     "top_overlap",
 ]

@@ -1,0 +1,171 @@
+"""Do rankings agree? All pairs: rank correlation, and overlap of the top neurons against chance."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import combinations
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from scipy.stats import spearmanr, weightedtau
+from torch import Tensor
+
+from captum_lca.analysis.overlap import Overlap, check_same_neurons, top_overlap
+from captum_lca.neurons import NeuronRanking
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How far two rankings of the same neurons agree."""
+
+    first: str
+    """Name of a ranking."""
+    second: str
+    """Name of the other."""
+    top: Overlap
+    """Overlap of their top neurons."""
+    spearman: float
+    """Rank correlation over all neurons, in [−1, 1]; 0 for unrelated rankings. Where a ranking
+    leaves most neurons without weight, their order means nothing and lowers it."""
+    weighted_tau: float
+    """Kendall's τ in which a pair of neurons counts by 1/(rank + 1), so that the top decides
+    (Vigna, 2015)."""
+
+
+@dataclass(frozen=True)
+class RankingAgreement:
+    """Agreement of every pair of rankings."""
+
+    names: tuple[str, ...]
+    """Of the rankings."""
+    count: int
+    """How many top neurons of each were compared."""
+    pairs: tuple[Agreement, ...]
+    """Each pair once, in the order of the names."""
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row per pair: ``first``, ``second``, ``count``, ``shared``, ``overlap``,
+        ``expected`` (by chance), ``low`` and ``high`` (of chance), ``p_value``, ``spearman``,
+        ``weighted_tau``.
+        """  # noqa: D205
+        rows = [
+            {
+                "first": pair.first,
+                "second": pair.second,
+                "count": self.count,
+                "shared": pair.top.shared,
+                "overlap": pair.top.overlap,
+                "expected": pair.top.expected,
+                "low": pair.top.interval[0],
+                "high": pair.top.interval[1],
+                "p_value": pair.top.p_value,
+                "spearman": pair.spearman,
+                "weighted_tau": pair.weighted_tau,
+            }
+            for pair in self.pairs
+        ]
+        return pd.DataFrame(rows)
+
+    def matrix(self, value: str = "overlap") -> pd.DataFrame:
+        """A column of :meth:`to_frame` as a square table; a ranking agrees with itself by 1.
+
+        Args:
+            value: ``overlap``, ``spearman`` or ``weighted_tau``.
+
+        Raises:
+            ValueError: Another column.
+        """
+        if value not in MEASURES:
+            raise ValueError(f"value must be one of {list(MEASURES)}; found {value!r}")
+        table = pd.DataFrame(1.0, index=list(self.names), columns=list(self.names))
+        for row in self.to_frame().to_dict("records"):
+            table.loc[row["first"], row["second"]] = row[value]
+            table.loc[row["second"], row["first"]] = row[value]
+        return table
+
+    def plot(self, value: str = "overlap", ax: Axes | None = None) -> Axes:
+        """The table of all pairs as a map, with its numbers."""
+        from matplotlib import pyplot as plt  # noqa: PLC0415  (slow to import, seldom needed)
+
+        table = self.matrix(value)
+        side = 2 + 0.7 * len(table)
+        if ax is None:
+            _, ax = plt.subplots(figsize=(side + 0.8, side), layout="constrained")
+        lowest = 0 if value == "overlap" else -1
+        image = ax.imshow(table.to_numpy(), vmin=lowest, vmax=1, cmap="cividis")
+        for (row, column), number in np.ndenumerate(table.to_numpy()):
+            colour = "black" if number > (lowest + 1) / 2 else "white"
+            ax.text(column, row, f"{number:.2f}", ha="center", va="center", color=colour)
+        places = range(len(table))
+        ax.set_xticks(list(places), list(self.names), rotation=45, ha="right")
+        ax.set_yticks(list(places), list(self.names))
+        chance = self.pairs[0].top.expected
+        title = f"overlap of the top {self.count} (chance {chance:.2f})"
+        ax.set_title(title if value == "overlap" else MEASURES[value], fontsize="medium")
+        ax.figure.colorbar(image, ax=ax, shrink=0.8)
+        return ax
+
+
+MEASURES = {
+    "overlap": "overlap of the top neurons",
+    "spearman": "Spearman's rank correlation",
+    "weighted_tau": "weighted Kendall's τ",
+}
+
+
+def ranking_agreement(
+    rankings: Mapping[str, NeuronRanking], *, count: int | None = None
+) -> RankingAgreement:
+    """Compare every pair of rankings of the same neurons.
+
+    Args:
+        rankings: At least two, by name: of several methods, properties, seeds or classes.
+        count: How many top neurons to compare. Default: 5 % of all.
+
+    Returns:
+        Rank correlations and overlaps of the top neurons.
+
+    Raises:
+        ValueError: Fewer than two rankings, rankings of other neurons, or a count they don't have.
+
+    Examples::
+
+        >>> classes = {name: ranking.for_class(name) for name in ("NOUN", "VERB", "DET")}
+        >>> agreement = ranking_agreement(classes, count=50)
+        >>> agreement.matrix().shape
+        (3, 3)
+    """
+    if len(rankings) < 2:
+        raise ValueError(f"agreement needs at least two rankings; found {list(rankings)}")
+    check_same_neurons(dict(rankings))
+    size = len(next(iter(rankings.values())))
+    count = max(1, round(0.05 * size)) if count is None else count
+    pairs = tuple(
+        agreement_of(one, rankings[one], other, rankings[other], count)
+        for one, other in combinations(rankings, 2)
+    )
+    return RankingAgreement(tuple(rankings), count, pairs)
+
+
+def agreement_of(
+    first: str, a: NeuronRanking, second: str, b: NeuronRanking, count: int
+) -> Agreement:
+    """Agreement of one pair of rankings."""
+    top = top_overlap(a, b, count)
+    ranks, other_ranks = ranks_of(a.order), ranks_of(b.order)
+    tau = weightedtau(-ranks, -other_ranks).statistic
+    spearman = spearmanr(ranks, other_ranks).statistic
+    return Agreement(first, second, top, float(spearman), float(tau))
+
+
+def ranks_of(order: Tensor) -> NDArray[np.int64]:
+    """Each neuron's rank, from 0, in id order. Shape (neurons,)."""
+    ranks: NDArray[np.int64] = torch.argsort(order).numpy()
+    return ranks
