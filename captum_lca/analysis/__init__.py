@@ -8,6 +8,7 @@ from captum_lca.analysis.cross_validation import (
     cross_validate_penalties,
 )
 from captum_lca.analysis.half_samples import rank_half_samples
+from captum_lca.analysis.heat_map import HeatMap, heat_map
 from captum_lca.analysis.held_out import hold_out
 from captum_lca.analysis.intervals import Estimate
 from captum_lca.analysis.layer_distribution import (
@@ -19,19 +20,29 @@ from captum_lca.analysis.massive import MassiveActivations, massive_activations
 from captum_lca.analysis.overlap import Overlap, set_overlap, top_overlap
 from captum_lca.analysis.penalty_search import PenaltyPoint, PenaltySearch, search_penalties
 from captum_lca.analysis.random_weights import RandomWeights, random_weights
+from captum_lca.analysis.responses import (
+    ActivationHistograms,
+    NeuronResponses,
+    activation_histograms,
+    neuron_responses,
+)
 from captum_lca.analysis.selectivity import ProbeSelectivity, Selectivity, selectivity
+from captum_lca.analysis.shared_neurons import SharedNeurons, shared_neurons
 from captum_lca.analysis.stability import SourceStability, Stability, stability
 from captum_lca.analysis.study import LabelledActivations, PropertyStudy, study_property
 
 __all__ = [
+    "ActivationHistograms",
     "Agreement",
     "CrossValidation",
     "CrossValidationPoint",
     "Estimate",
+    "HeatMap",
     "LabelledActivations",
     "LayerDistribution",
     "LayerShare",
     "MassiveActivations",
+    "NeuronResponses",
     "Overlap",
     "PenaltyPoint",
     "PenaltySearch",
@@ -40,20 +51,25 @@ __all__ = [
     "RandomWeights",
     "RankingAgreement",
     "Selectivity",
+    "SharedNeurons",
     "SourceStability",
     "Stability",
+    "activation_histograms",
     "centre_of_gravity",
     "centre_shift",
     "cross_validate_penalties",
+    "heat_map",
     "hold_out",
     "layer_distribution",
     "massive_activations",
+    "neuron_responses",
     "random_weights",
     "rank_half_samples",
     "ranking_agreement",
     "search_penalties",
     "selectivity",
     "set_overlap",
+    "shared_neurons",
     "stability",
     "study_property",
     "top_overlap",

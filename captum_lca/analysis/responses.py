@@ -1,0 +1,238 @@
+"""What a neuron responds to: words, words in their sentences, and activations by class."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from captum_lca.activations import Activations, ActivationStore, as_store
+from captum_lca.analysis.selectivity import words_of
+from captum_lca.neurons import as_neuron_ids
+from captum_lca.probes.labels import Labels, encode_labels
+from captum_lca.probes.rows import aligned_labels
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F7F7F", "#000000")
+"""Okabe and Ito's colours, told apart by colour-blind readers."""
+
+
+@dataclass(frozen=True)
+class NeuronResponses:
+    """The words that move a neuron most, up and down, in standard deviations from its mean."""
+
+    neuron: int
+    """Global id."""
+    layer: str
+    """Its layer."""
+    index: int
+    """Its place in the layer."""
+    words: pd.DataFrame
+    """``sign`` (+1, −1), ``word``, ``activation`` (mean over its rows), ``count``; strongest first
+    within a sign."""
+    contexts: pd.DataFrame
+    """``sign``, ``word``, ``activation``, ``row``, ``context`` (the words around it, the word in
+    brackets)."""
+
+    def to_frame(self) -> pd.DataFrame:
+        """The words: see :attr:`words`."""
+        return self.words
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Bars of the words' mean activations."""
+        from matplotlib import pyplot as plt  # noqa: PLC0415  (slow to import, seldom needed)
+
+        table = self.words.sort_values("activation")
+        if ax is None:
+            height = 1.2 + 0.24 * len(table)
+            _, ax = plt.subplots(figsize=(5, height), layout="constrained")
+        colours = [COLOURS[0] if sign > 0 else COLOURS[1] for sign in table["sign"]]
+        places = range(len(table))
+        ax.barh(places, table["activation"].tolist(), color=colours)
+        names = [
+            f"{word} ({count})".replace("$", r"\$")
+            for word, count in zip(table["word"], table["count"], strict=True)
+        ]
+        ax.set_yticks(list(places), names)
+        ax.axvline(0, color="black", linewidth=1)
+        ax.set_xlabel("mean activation (standard deviations)")
+        ax.set_title(f"neuron {self.index} of {self.layer}", fontsize="medium")
+        return ax
+
+
+@dataclass(frozen=True)
+class ActivationHistograms:
+    """How a neuron's activations are spread in each class, in bins shared by all classes."""
+
+    neuron: int
+    """Global id."""
+    classes: tuple[str, ...]
+    """Of the property."""
+    edges: NDArray[np.float64]
+    """Of the bins, in the model's own units. Shape (bins + 1,)."""
+    counts: NDArray[np.int64]
+    """Rows per class and bin. Shape (classes, bins)."""
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row per class and bin: ``class``, ``low``, ``high``, ``count``."""
+        rows = [
+            {"class": name, "low": low, "high": high, "count": count}
+            for name, counts in zip(self.classes, self.counts.tolist(), strict=True)
+            for low, high, count in zip(
+                self.edges[:-1].tolist(), self.edges[1:].tolist(), counts, strict=True
+            )
+        ]
+        return pd.DataFrame(rows)
+
+    def plot(self, classes: Sequence[str] | None = None, ax: Axes | None = None) -> Axes:
+        """Share of each class's rows per bin.
+
+        Args:
+            classes: Which to show. Default: the eight most frequent.
+            ax: Where to plot.
+        """
+        from matplotlib import pyplot as plt  # noqa: PLC0415  (slow to import, seldom needed)
+
+        if classes is None:
+            largest = np.argsort(-self.counts.sum(1), kind="stable")[: len(COLOURS)]
+            classes = [self.classes[number] for number in largest.tolist()]
+        if ax is None:
+            _, ax = plt.subplots(figsize=(6.5, 3.5), layout="constrained")
+        for number, name in enumerate(classes):
+            counts = self.counts[self.classes.index(name)]
+            share = counts / max(1, int(counts.sum()))
+            ax.stairs(share, self.edges, color=COLOURS[number % len(COLOURS)], label=name)
+        ax.set_xlabel("activation")
+        ax.set_ylabel("share of the class's rows")
+        ax.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
+        return ax
+
+
+def neuron_responses(
+    activations: Activations,
+    neuron: int,
+    *,
+    words: Sequence[str] | None = None,
+    count: int = 10,
+    least_rows: int = 2,
+    around: int = 6,
+) -> NeuronResponses:
+    """The words, and the words in context, that move a neuron most.
+
+    Args:
+        activations: Rows × neurons, one row per word.
+        neuron: Global id.
+        words: The word of each row. Default: those of the store's corpus.
+        count: How many words and contexts for each sign.
+        least_rows: Words that occur less often are left out of the words (not of the contexts).
+        around: Words of context on either side, within the sentence where sentences are known.
+
+    Returns:
+        Words by mean activation, and rows by activation, each from both ends.
+
+    Raises:
+        ValueError: No such neuron, or words that are not known or misaligned.
+
+    Examples::
+
+        >>> found = neuron_responses(store, int(ranking.for_class("DET").top(1)))
+        >>> found.words.columns.tolist()
+        ['sign', 'word', 'activation', 'count']
+    """
+    store = as_store(activations)
+    layer, index = store.layout.locate(neuron)
+    known = words_of(store, words)
+    values = standardised(neuron_columns(store, torch.tensor([neuron])))[:, 0].numpy()
+    table = pd.DataFrame({"word": known, "activation": values})
+    grouped = table.groupby("word", sort=True)["activation"].agg(["mean", "size"])
+    grouped = grouped[grouped["size"] >= least_rows].reset_index()
+    grouped.columns = pd.Index(["word", "activation", "count"])
+    contexts = table.assign(row=range(len(table)))
+    ends = _both_ends(contexts, count)
+    places = _places(store, known)
+    ends["context"] = [
+        _context(sentence, place, around)
+        for sentence, place in (places[row] for row in ends["row"].tolist())
+    ]
+    return NeuronResponses(neuron, layer, index, _both_ends(grouped, count), ends)
+
+
+def activation_histograms(
+    activations: Activations, labels: Labels, neuron: int, *, bins: int = 40
+) -> ActivationHistograms:
+    """Histograms of a neuron's activations, one per class.
+
+    Args:
+        activations: Rows × neurons.
+        labels: One class per row.
+        neuron: Global id.
+        bins: How many bins between the smallest and the largest activation.
+
+    Raises:
+        ValueError: No such neuron, no bins, misaligned labels, or numbers to predict.
+
+    Examples::
+
+        >>> found = activation_histograms(store, corpus.labels["upos"], neuron=5)
+        >>> int(found.counts.sum()) == store.rows
+        True
+    """
+    if bins < 1:
+        raise ValueError(f"a histogram needs at least one bin; found {bins}")
+    store = as_store(activations)
+    targets = encode_labels(aligned_labels(store, labels))
+    if targets.is_regression:
+        raise ValueError("histograms are per class; the labels are numbers to predict")
+    column = neuron_columns(store, torch.tensor([neuron]))[targets.rows, 0].numpy()
+    edges = np.histogram_bin_edges(column, bins)
+    numbers = targets.values.numpy()
+    counts = [
+        np.histogram(column[numbers == number], edges)[0] for number in range(len(targets.classes))
+    ]
+    return ActivationHistograms(
+        neuron, targets.classes, edges.astype(np.float64), np.stack(counts).astype(np.int64)
+    )
+
+
+def neuron_columns(store: ActivationStore, neurons: Tensor) -> Tensor:
+    """Activations of some neurons in all rows, read block by block. Shape (rows, some), float32."""
+    ids = as_neuron_ids(neurons, store.layout)
+    return torch.cat([block[:, ids].float() for _, block in store.blocks()])
+
+
+def standardised(columns: Tensor) -> Tensor:
+    """Columns with mean 0 and standard deviation 1; constant ones become 0. Shape as given."""
+    precise = columns.double()
+    scale = precise.std(0, correction=0)
+    return (precise - precise.mean(0)) / scale.masked_fill(scale == 0, 1)
+
+
+def _both_ends(table: pd.DataFrame, count: int) -> pd.DataFrame:
+    """The rows with the largest activations above 0, then those with the smallest below 0."""
+    ordered = table.sort_values("activation", ascending=False, kind="stable")
+    high = ordered[ordered["activation"] > 0].head(count)
+    low = ordered[ordered["activation"] < 0].tail(count).iloc[::-1]
+    ends = pd.concat([high.assign(sign=1), low.assign(sign=-1)], ignore_index=True)
+    return ends[["sign", *table.columns]]
+
+
+def _places(store: ActivationStore, words: Sequence[str]) -> list[tuple[Sequence[str], int]]:
+    """The sentence of each row, and the row's place in it."""
+    if store.corpus is None:
+        return [(words, row) for row in range(len(words))]
+    sentences = store.corpus.sentences
+    return store.align([(part, place) for part in sentences for place in range(len(part))])
+
+
+def _context(sentence: Sequence[str], place: int, around: int) -> str:
+    before = sentence[max(0, place - around) : place]
+    after = sentence[place + 1 : place + 1 + around]
+    return " ".join([*before, f"[{sentence[place]}]", *after])

@@ -1,0 +1,103 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from captum.attr import visualization
+
+from captum_lca import ActivationStore, Corpus, NeuronLayout, NeuronRanking
+from captum_lca.activations.store import MemoryShard
+from captum_lca.activations.store_index import StoreIndex
+from captum_lca.analysis import activation_histograms, heat_map, neuron_responses, shared_neurons
+
+CORPUS = Corpus([["a", "<b>", "gone"], ["c", "a"]])
+LAYOUT = NeuronLayout(("low", "high"), (1, 1))
+VALUES = [4.0, -4.0, 0.0, 2.0]  # of a, <b>, c, a: mean 0.5, variance 8.75
+
+
+def store():
+    """Of five words, one of which has no row."""
+    rows = torch.tensor([VALUES, [7.0] * 4]).T.contiguous()
+    index = StoreIndex(LAYOUT, "float32", 5, {"unit": "word"}, missing=[2])
+    return ActivationStore([MemoryShard(rows)], index, CORPUS)
+
+
+def test_words_and_contexts_of_both_signs():
+    found = neuron_responses(store(), 0, least_rows=1)
+    scale = 8.75**0.5
+    assert (found.layer, found.index) == ("low", 0)
+    assert found.words["word"].tolist() == ["a", "<b>", "c"]
+    assert found.words["sign"].tolist() == [1, -1, -1]
+    assert found.words["count"].tolist() == [2, 1, 1]
+    assert found.words["activation"].tolist() == pytest.approx(
+        [2.5 / scale, -4.5 / scale, -0.5 / scale]
+    )
+    assert found.contexts["row"].tolist() == [0, 3, 1, 2]
+    assert found.contexts["context"].tolist() == ["[a] <b> gone", "c [a]", "a [<b>] gone", "[c] a"]
+    assert neuron_responses(store(), 0).words["word"].tolist() == ["a"]  # the one seen twice
+    assert len(neuron_responses(store(), 0, count=1).contexts) == 2
+    assert len(neuron_responses(store(), 1).words) == 0  # constant: responds to nothing
+
+
+def test_words_of_a_matrix_are_given():
+    found = neuron_responses(torch.tensor(VALUES)[:, None], 0, words=list("wxyz"), around=1)
+    assert found.contexts["context"].tolist()[0] == "[w] x"
+    with pytest.raises(ValueError, match="words of the rows are not known"):
+        neuron_responses(torch.tensor(VALUES)[:, None], 0)
+    with pytest.raises(ValueError, match="neuron ids must be 0 to 1; found"):
+        neuron_responses(store(), 2)
+
+
+def test_histograms_count_every_labelled_row():
+    found = activation_histograms(store(), ["x", "y", None, "y", "x"], 0, bins=4)
+    assert found.edges.tolist() == [-4, -2, 0, 2, 4]
+    assert found.counts.tolist() == [[0, 0, 0, 2], [1, 0, 1, 0]]
+    assert found.to_frame()["count"].sum() == 4
+    values = torch.randn(500, 1, generator=torch.Generator().manual_seed(0))
+    labels = ["odd" if row % 2 else "even" for row in range(500)]
+    found = activation_histograms(values, labels, 0)
+    both = np.histogram(values.numpy(), found.edges)[0]
+    assert found.counts.sum(0).tolist() == both.tolist()
+    with pytest.raises(ValueError, match="numbers to predict"):
+        activation_histograms(values, torch.randn(500), 0)
+
+
+def test_a_sentence_is_rendered():
+    found = heat_map(store(), 0, 0)
+    assert found.words == ("a", "<b>")
+    assert found.activations == pytest.approx((3.5 / 8.75**0.5, -4.5 / 8.75**0.5))
+    html = found.to_html()
+    assert "&lt;b&gt;" in html
+    assert "<b>" not in html
+    record = found.to_captum()
+    shown = visualization.format_word_importances(record.raw_input_ids, record.word_attributions)
+    assert "&lt;b&gt;" in shown
+    with pytest.raises(ValueError, match="no sentence 2: there are 0 to 1"):
+        heat_map(store(), 0, 2)
+
+
+def ranking_of(*orders):
+    orders = torch.tensor(orders)
+    salience = torch.arange(orders.shape[1], 0.0, -1).expand(orders.shape)
+    by_id = torch.empty(orders.shape).scatter_(1, orders, salience)
+    layout = NeuronLayout.single(orders.shape[1])
+    names = tuple("abc"[: len(orders)])
+    return NeuronRanking(orders[0], by_id[0], layout, "by hand", names, orders, by_id)
+
+
+def test_shared_and_exclusive_neurons():
+    ranking = ranking_of([0, 1, 2, 3, 4], [1, 2, 0, 3, 4], [1, 3, 4, 0, 2])
+    found = shared_neurons(ranking, count=2)
+    assert found.shared.tolist() == [1]
+    assert [found.exclusive(name).tolist() for name in "abc"] == [[0], [2], [3]]
+    assert found.to_frame()["names"].tolist() == ["a,b,c", "a", "b", "c"]
+    by_name = shared_neurons({"x": ranking, "y": ranking.for_class("b")}, count=2)
+    assert by_name.names == ("x", "y")
+    assert by_name.shared.tolist() == [1]
+    everything = shared_neurons(ranking, count=5)
+    assert sorted(everything.shared.tolist()) == list(range(5))
+    with pytest.raises(ValueError, match="at least two classes"):
+        shared_neurons(ranking.for_class("a"), count=1)
+    with pytest.raises(ValueError, match="no 'z' here"):
+        found.exclusive("z")
+    assert replace(found, names=("p", "q", "r")).exclusive("p").tolist() == [0]  # relabelled
