@@ -2,11 +2,18 @@
 
 from captum_lca.analysis.agreement import Agreement, RankingAgreement, ranking_agreement
 from captum_lca.analysis.centre_of_gravity import centre_of_gravity, centre_shift
+from captum_lca.analysis.correlation_clusters import (
+    ClusterScore,
+    CorrelationClusters,
+    correlation_clusters,
+)
 from captum_lca.analysis.cross_validation import (
     CrossValidation,
     CrossValidationPoint,
     cross_validate_penalties,
 )
+from captum_lca.analysis.disjoint_sets import DisjointSet, DisjointSets, disjoint_sets
+from captum_lca.analysis.focus import ClassFocus, Focus, focus
 from captum_lca.analysis.half_samples import rank_half_samples
 from captum_lca.analysis.heat_map import HeatMap, heat_map
 from captum_lca.analysis.held_out import hold_out
@@ -16,7 +23,10 @@ from captum_lca.analysis.layer_distribution import (
     LayerShare,
     layer_distribution,
 )
+from captum_lca.analysis.layer_probes import LayerProbe, LayerProbes, layer_probes
+from captum_lca.analysis.layer_redundancy import LayerLoss, LayerRedundancy, layer_redundancy
 from captum_lca.analysis.massive import MassiveActivations, massive_activations
+from captum_lca.analysis.minimal_set import MinimalSet, SizePoint, minimal_set
 from captum_lca.analysis.overlap import Overlap, set_overlap, top_overlap
 from captum_lca.analysis.penalty_search import PenaltyPoint, PenaltySearch, search_penalties
 from captum_lca.analysis.random_weights import RandomWeights, random_weights
@@ -34,14 +44,25 @@ from captum_lca.analysis.study import LabelledActivations, PropertyStudy, study_
 __all__ = [
     "ActivationHistograms",
     "Agreement",
+    "ClassFocus",
+    "ClusterScore",
+    "CorrelationClusters",
     "CrossValidation",
     "CrossValidationPoint",
+    "DisjointSet",
+    "DisjointSets",
     "Estimate",
+    "Focus",
     "HeatMap",
     "LabelledActivations",
     "LayerDistribution",
+    "LayerLoss",
+    "LayerProbe",
+    "LayerProbes",
+    "LayerRedundancy",
     "LayerShare",
     "MassiveActivations",
+    "MinimalSet",
     "NeuronResponses",
     "Overlap",
     "PenaltyPoint",
@@ -52,16 +73,23 @@ __all__ = [
     "RankingAgreement",
     "Selectivity",
     "SharedNeurons",
+    "SizePoint",
     "SourceStability",
     "Stability",
     "activation_histograms",
     "centre_of_gravity",
     "centre_shift",
+    "correlation_clusters",
     "cross_validate_penalties",
+    "disjoint_sets",
+    "focus",
     "heat_map",
     "hold_out",
     "layer_distribution",
+    "layer_probes",
+    "layer_redundancy",
     "massive_activations",
+    "minimal_set",
     "neuron_responses",
     "random_weights",
     "rank_half_samples",

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
+import numpy as np
 from torch import Tensor
 
 from captum_lca.analysis.intervals import Estimate, around
@@ -37,7 +39,8 @@ def centre_of_gravity(
         True
     """
     count = checked_count(ranking, count)
-    return around(_depth(ranking, count), [_depth(half, count) for half in resampled])
+    sure = around(_depth(ranking, count), [_depth(half, count) for half in resampled])
+    return replace(sure, low=float(np.maximum(sure.low, 0)), high=float(np.minimum(sure.high, 1)))
 
 
 def centre_shift(
