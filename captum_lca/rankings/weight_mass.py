@@ -19,7 +19,7 @@ def weight_mass(probe: LinearProbe) -> NeuronRanking:
     For p = 0…100 % the heaviest weights that together hold p % of a class's mass Σ|w| are admitted;
     a neuron's place is the smallest p at which any class admits it. That p is the mass heavier than
     the neuron's own weight, as a share of the class's mass: one sort per class gives it exactly.
-    Among neurons with the same p, the one with the larger share |w|/mass comes first. Neurons
+    Among neurons with the same p, the one with the larger share ``|w|/mass`` comes first. Neurons
     without weight come last, and take turns between the layers.
 
     Source: Durrani, Dalvi & Sajjad (JMLR 2023), linguistic correlation analysis.

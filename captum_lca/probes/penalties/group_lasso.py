@@ -60,7 +60,7 @@ class GroupLasso:
         return [(GroupLasso(strength), strength / part) for strength in strengths]
 
     def of_difference(self) -> L1:
-        """The norm of two weights of w/2 is |w|/√2."""
+        """The norm of two weights of ``w/2`` is ``|w|/√2``."""
         return L1(self.group / math.sqrt(2))
 
 
