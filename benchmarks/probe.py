@@ -62,7 +62,7 @@ def stores(options, words):
     found = []
     model = tokenizer = None
     for file, limit in ((train, words), (TREEBANKS / f"{options.treebank}-test.conllu", None)):
-        corpus = read_conllu(file, properties=["upos", "xpos"])
+        corpus = read_conllu(file, properties=["upos", "xpos", "deprel"])
         if limit is not None and limit < len(corpus.words):
             corpus = corpus.limit(limit)
         folder = options.cache / f"{options.model}-{file.stem}-{len(corpus.words)}"
