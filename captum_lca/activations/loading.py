@@ -11,6 +11,13 @@ from safetensors import SafetensorError
 from torch import nn
 
 GGUF = ".gguf"
+HEADS = {
+    "causal-lm": "AutoModelForCausalLM",
+    "masked-lm": "AutoModelForMaskedLM",
+    "token-classification": "AutoModelForTokenClassification",
+    "sequence-classification": "AutoModelForSequenceClassification",
+}
+"""Tasks that a model can be loaded for, with its head, and transformers' classes for them."""
 NAMED = 5
 """Weights that a warning names."""
 _LOADING_ERRORS = (OSError, ValueError, ImportError, KeyError, RuntimeError, SafetensorError)
@@ -19,15 +26,17 @@ _LOADING_ERRORS = (OSError, ValueError, ImportError, KeyError, RuntimeError, Saf
 def load_model(
     name: str,
     *,
+    task: str | None = None,
     dtype: torch.dtype = torch.float32,
     device: str | torch.device | None = None,
     trust_remote_code: bool = False,
 ) -> tuple[nn.Module, Any]:
-    """A model without head and its fast tokenizer, for :func:`~captum_lca.extract`.
+    """A model and its fast tokenizer: without head, as for :func:`~captum_lca.extract`, or with.
 
     Args:
         name: Folder of a saved model, a ``.gguf`` file (needs the ``gguf`` and ``accelerate``
             packages), or a name on the model hub.
+        task: The head to load with it: one of :data:`HEADS`; None: no head.
         dtype: Of the model's parameters.
         device: Where the model goes; default: CPU.
         trust_remote_code: Whether to run code that the model's author put beside it.
@@ -36,10 +45,13 @@ def load_model(
         The model, in evaluation mode, and the tokenizer.
 
     Raises:
-        ValueError: No such folder or file, or nothing in it that transformers can load.
+        ValueError: An unknown task, no such folder or file, or nothing in it that transformers
+            can load.
     """
-    from transformers import AutoModel, AutoTokenizer  # noqa: PLC0415  (takes seconds to import)
+    import transformers  # noqa: PLC0415  (takes seconds to import)
 
+    if task is not None and task not in HEADS:
+        raise ValueError(f"task must be one of {list(HEADS)}; found {task!r}")
     path = Path(name).expanduser()
     is_gguf = path.suffix == GGUF
     if (is_gguf or name.startswith((".", "/", "~"))) and not path.exists():
@@ -49,10 +61,9 @@ def load_model(
         source["gguf_file"] = path.name
     place = str(path.parent if is_gguf else path)
     try:
-        tokenizer = AutoTokenizer.from_pretrained(place, **source)
-        model, loaded = AutoModel.from_pretrained(
-            place, dtype=dtype, output_loading_info=True, **source
-        )
+        tokenizer = transformers.AutoTokenizer.from_pretrained(place, **source)
+        auto = getattr(transformers, HEADS[task] if task else "AutoModel")
+        model, loaded = auto.from_pretrained(place, dtype=dtype, output_loading_info=True, **source)
     except _LOADING_ERRORS as error:
         first_line = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise ValueError(f"model {name!r} can't be loaded: {first_line}") from error

@@ -1,5 +1,6 @@
 """Questions about a network, each answered with one call."""
 
+from captum_lca.analysis.ablation_effects import ModelEffect
 from captum_lca.analysis.agreement import Agreement, RankingAgreement, ranking_agreement
 from captum_lca.analysis.centre_of_gravity import centre_of_gravity, centre_shift
 from captum_lca.analysis.correlation_clusters import (
@@ -27,6 +28,7 @@ from captum_lca.analysis.layer_probes import LayerProbe, LayerProbes, layer_prob
 from captum_lca.analysis.layer_redundancy import LayerLoss, LayerRedundancy, layer_redundancy
 from captum_lca.analysis.massive import MassiveActivations, massive_activations
 from captum_lca.analysis.minimal_set import MinimalSet, SizePoint, minimal_set
+from captum_lca.analysis.model_effects import ModelEffects, model_effects
 from captum_lca.analysis.overlap import Overlap, set_overlap, top_overlap
 from captum_lca.analysis.penalty_search import PenaltyPoint, PenaltySearch, search_penalties
 from captum_lca.analysis.random_weights import RandomWeights, random_weights
@@ -63,6 +65,8 @@ __all__ = [
     "LayerShare",
     "MassiveActivations",
     "MinimalSet",
+    "ModelEffect",
+    "ModelEffects",
     "NeuronResponses",
     "Overlap",
     "PenaltyPoint",
@@ -90,6 +94,7 @@ __all__ = [
     "layer_redundancy",
     "massive_activations",
     "minimal_set",
+    "model_effects",
     "neuron_responses",
     "random_weights",
     "rank_half_samples",

@@ -6,6 +6,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from tiny_models import expected_word_rows, tiny, wordpiece
+from transformers import AutoModelForCausalLM
 
 from captum_lca.activations import extract
 from captum_lca.activations.loading import load_model
@@ -66,6 +67,17 @@ class TestLoading:
         assert torch.equal(loaded.tensor(), made.tensor())
         assert loaded.settings["model"] == str(saved)
 
+    def test_with_a_head(self, tmp_path):
+        original = tiny("llama", AutoModelForCausalLM)
+        original.save_pretrained(tmp_path)
+        wordpiece().save_pretrained(tmp_path)
+        model, _ = load_model(str(tmp_path), task="causal-lm")
+        assert torch.equal(model.lm_head.weight, original.lm_head.weight)
+
+    def test_a_head_that_the_checkpoint_lacks_is_named(self, saved):
+        with pytest.warns(UserWarning, match="random now: classifier.bias"):
+            load_model(str(saved), task="sequence-classification")
+
     @pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
     def test_the_dtype(self, saved, dtype):
         model, _ = load_model(str(saved), dtype=dtype)
@@ -100,6 +112,10 @@ class TestMissingWeights:
 
 
 class TestRefusals:
+    def test_an_unknown_task(self, saved):
+        with pytest.raises(ValueError, match=r"task must be one of .*'causal-lm'.*; found 'lm'"):
+            load_model(str(saved), task="lm")
+
     @pytest.mark.parametrize("name", ["/nowhere/model", "./nowhere", "../nowhere", "~/nowhere"])
     def test_no_such_folder(self, name, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)

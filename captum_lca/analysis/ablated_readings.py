@@ -1,0 +1,106 @@
+"""Every measure at every prediction, of the whole model and with sets of neurons ablated."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from tqdm.auto import tqdm
+
+from captum_lca.ablation import Replacement, ablating, all_but_first
+from captum_lca.activations import evaluating
+from captum_lca.analysis.word_predictions import Passage, Predictor
+from captum_lca.neurons import NeuronRanking
+
+MEASURES = ("loss", "accuracy", "kl")
+
+
+@dataclass(frozen=True)
+class Readings:
+    """Measures of a model and of the same model with sets of neurons ablated."""
+
+    units: NDArray[np.int64]
+    """Word or sentence of each prediction."""
+    clean: dict[str, NDArray[np.float64]]
+    """Measure → one value per prediction, of the whole model."""
+    ablated: list[dict[str, NDArray[np.float64]]]
+    """The same for each set of neurons."""
+
+
+@torch.no_grad()
+def read_measures(
+    predictor: Predictor,
+    passages: Sequence[Passage],
+    sets: Sequence[Tensor],
+    ranking: NeuronRanking,
+    by: Replacement,
+    everywhere: bool,
+    batch_tokens: int,
+    progress: bool,
+) -> Readings:
+    """Every measure at every prediction, of the whole model and with each set ablated."""
+    units: list[NDArray[np.int64]] = []
+    found: list[list[Tensor]] = [[] for _ in range(len(sets) + 1)]
+    in_batches = list(_batches(passages, batch_tokens))
+    with (
+        evaluating(predictor.model),
+        tqdm(total=len(in_batches) * len(found), desc="ablate", disable=not progress) as bar,
+    ):
+        for batch in in_batches:
+            ids, mask = _padded(batch, predictor)
+            positions = None if everywhere else all_but_first(mask)
+            clean = _log_probabilities(predictor, batch, ids, mask)
+            targets = torch.from_numpy(np.concatenate([p.targets for p in batch])).to(ids.device)
+            units += [passage.units for passage in batch]
+            found[0].append(_measured(clean, clean, targets))
+            bar.update()
+            for number, neurons in enumerate(sets):
+                with ablating(predictor.model, neurons, ranking.layout, by=by, positions=positions):
+                    ablated = _log_probabilities(predictor, batch, ids, mask)
+                found[number + 1].append(_measured(ablated, clean, targets))
+                bar.update()
+    values = [
+        dict(zip(MEASURES, torch.cat(parts, 1).double().cpu().numpy(), strict=True))
+        for parts in found
+    ]
+    return Readings(np.concatenate(units), values[0], values[1:])
+
+
+def _batches(passages: Sequence[Passage], tokens: int) -> Iterator[list[Passage]]:
+    longest_first = sorted(passages, key=lambda passage: -len(passage.token_ids))
+    start = 0
+    while start < len(longest_first):
+        size = max(1, tokens // len(longest_first[start].token_ids))
+        yield longest_first[start : start + size]
+        start += size
+
+
+def _padded(batch: Sequence[Passage], predictor: Predictor) -> tuple[Tensor, Tensor]:
+    lengths = torch.tensor([len(passage.token_ids) for passage in batch])
+    mask = torch.arange(int(lengths.max())) < lengths[:, None]
+    ids = torch.full(mask.shape, predictor.tokenizer.pad_token_id or 0)
+    ids[mask] = torch.tensor([i for passage in batch for i in passage.token_ids])
+    return ids.to(predictor.device), mask.long().to(predictor.device)
+
+
+def _log_probabilities(
+    predictor: Predictor, batch: Sequence[Passage], ids: Tensor, mask: Tensor
+) -> Tensor:
+    """Shape (predictions, classes)."""
+    outputs = predictor.outputs(ids, mask)
+    numbers = np.repeat(np.arange(len(batch)), [len(passage.units) for passage in batch])
+    places = np.concatenate([passage.positions for passage in batch])
+    chosen = outputs[torch.from_numpy(numbers), torch.from_numpy(places)]
+    return chosen.float().log_softmax(-1)
+
+
+def _measured(ablated: Tensor, clean: Tensor, targets: Tensor) -> Tensor:
+    """Loss, accuracy and KL divergence of every prediction. Shape (3, predictions)."""
+    loss = -ablated.gather(1, targets[:, None])[:, 0]
+    accuracy = (ablated.argmax(1) == targets).to(loss)
+    kl = nn.functional.kl_div(ablated, clean, log_target=True, reduction="none").sum(1)
+    return torch.stack([loss, accuracy, kl])

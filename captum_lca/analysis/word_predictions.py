@@ -1,0 +1,210 @@
+"""What a model predicts at the words of a corpus: the next token, a masked word, a label."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from captum_lca.activations import base_model, evaluate_layers, resolve_layers
+from captum_lca.activations.encoding import SentenceEncoder, Window, model_window
+from captum_lca.corpora import Corpus
+from captum_lca.probes import LinearProbe
+
+TASKS = ("causal-lm", "masked-lm", "token-classification", "sequence-classification", "probe")
+_CLASS_ENDINGS = {
+    "ForCausalLM": "causal-lm",
+    "LMHeadModel": "causal-lm",
+    "ForMaskedLM": "masked-lm",
+    "ForTokenClassification": "token-classification",
+    "ForSequenceClassification": "sequence-classification",
+}
+
+
+@dataclass(frozen=True)
+class Passage:
+    """Some tokens that go through the model in one piece, and what is predicted there."""
+
+    token_ids: list[int]
+    """With the model's special tokens."""
+    units: NDArray[np.int64]
+    """Word (or sentence) of the corpus that each prediction is about. Shape (predictions,)."""
+    positions: NDArray[np.int64]
+    """Token whose output predicts it. Shape (predictions,)."""
+    targets: NDArray[np.int64]
+    """The right answer, as a position among the outputs. Shape (predictions,)."""
+
+
+class Predictor:
+    """A model that predicts something at each word, and how a corpus is put to it.
+
+    Args:
+        model: With a head of transformers; any model for ``"probe"``.
+        tokenizer: Its fast tokenizer.
+        task: One of :data:`TASKS`. ``"causal-lm"``: every token of a word from what comes before
+            it; the first token of a text is not predicted. ``"masked-lm"``: all tokens of a word
+            at once, with a mask in their place; one run per word. ``"token-classification"``: the
+            label of a word at its first token. ``"sequence-classification"``: the label of a
+            sentence. ``"probe"``: the label of a word, by a probe on its last token. Default: what
+            the model's class says; ``"probe"`` if one is given.
+        probe: For ``"probe"``: reads the layers of its layout.
+
+    Raises:
+        ValueError: No task is given and the model's class tells none; a task without what it needs.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        tokenizer: Any,
+        task: str | None = None,
+        probe: LinearProbe | None = None,
+    ) -> None:
+        self.model = model
+        self.tokenizer = tokenizer
+        self.probe = probe
+        self.task = task or ("probe" if probe is not None else task_of(model))
+        if self.task not in TASKS:
+            raise ValueError(f"task must be one of {TASKS}; found {self.task!r}")
+        if (self.task == "probe") != (probe is not None):
+            raise ValueError("a probe and the task 'probe' go together")
+        if self.task == "masked-lm" and tokenizer.mask_token_id is None:
+            raise ValueError("the tokenizer has no mask token, which a masked model needs")
+        pooling = {"token-classification": "first", "probe": "last"}.get(self.task, "mean")
+        window = model_window(tokenizer, model)
+        self._encoder = SentenceEncoder(tokenizer, window, pooling, "word")
+        self._layers = resolve_layers(base_model(model), probe.layout.layers) if probe else ()
+        accepted = inspect.signature(model.forward).parameters
+        self._fixed = {"use_cache": False} if "use_cache" in accepted else {}
+        self.device = next((p.device for p in model.parameters()), torch.device("cpu"))
+
+    @property
+    def predicts_labels(self) -> bool:
+        """Whether the right answers are labels, and not the text itself."""
+        return self.task not in ("causal-lm", "masked-lm")
+
+    def passages(self, corpus: Corpus, labels: Sequence[str | None]) -> list[Passage]:
+        """The corpus as passages.
+
+        Args:
+            corpus: The text.
+            labels: One per word (for ``"sequence-classification"``: per sentence); only those that
+                are set are predicted, if labels are what is predicted.
+
+        Raises:
+            ValueError: A label that the head or the probe doesn't know, or nothing to predict.
+        """
+        targets = self._label_targets(labels)
+        made = {
+            "causal-lm": self._next_tokens,
+            "masked-lm": self._masked_words,
+            "sequence-classification": self._sentence_labels,
+        }.get(self.task, self._word_labels)
+        found = [
+            passage
+            for sentence, window in self._windows(corpus)
+            for passage in made(sentence, window, targets)
+            if len(passage.units)
+        ]
+        if not found:
+            raise ValueError(f"there is nothing to predict in {corpus.source}")
+        return found
+
+    def outputs(self, token_ids: Tensor, mask: Tensor) -> Tensor:
+        """Logits at every token. Shape (batch, tokens, classes); (batch, 1, classes) of sentences.
+
+        Args:
+            token_ids: Shape (batch, tokens).
+            mask: 1 for tokens, 0 for padding. The same shape.
+        """
+        if self.probe is None:
+            logits: Tensor = self.model(
+                input_ids=token_ids, attention_mask=mask, **self._fixed
+            ).logits
+            return logits[:, None] if logits.dim() == 2 else logits
+        base = base_model(self.model)
+        tensors = evaluate_layers(
+            lambda ids: base(input_ids=ids, attention_mask=mask, **self._fixed),
+            token_ids,
+            self._layers,
+        )
+        outputs: Tensor = self.probe(torch.cat([tensor.float() for tensor in tensors], -1))
+        return outputs
+
+    def _windows(self, corpus: Corpus) -> Iterator[tuple[int, Window]]:
+        """Number of the sentence and window, with the rows numbered as words of the corpus."""
+        first = 0
+        for number, words in enumerate(corpus.sentences):
+            chunk = self._encoder.encode([words])
+            present = np.setdiff1d(np.arange(len(words)), chunk.missing)
+            for window in chunk.windows:
+                yield number, replace(window, rows=first + present[window.rows])
+            first += len(words)
+
+    def _label_targets(self, labels: Sequence[str | None]) -> NDArray[np.int64]:
+        """Position of each label among the outputs; -1 for none."""
+        if not self.predicts_labels:
+            return np.full(len(labels), -1)
+        if self.probe is not None:
+            known = {name: number for number, name in enumerate(self.probe.classes)}
+        else:
+            config: Any = self.model.config
+            known = {str(name): int(number) for name, number in config.label2id.items()}
+        if unknown := sorted({name for name in labels if name is not None} - known.keys()):
+            raise ValueError(
+                f"labels that the model doesn't predict: {unknown[:5]}; "
+                f"it predicts {list(known)[:20]}"
+            )
+        return np.array([-1 if name is None else known[name] for name in labels])
+
+    def _next_tokens(self, _: int, window: Window, __: NDArray[np.int64]) -> list[Passage]:
+        later = window.positions > 0
+        positions = window.positions[later]
+        targets = np.array(window.token_ids)[positions]
+        return [Passage(window.token_ids, window.rows[later], positions - 1, targets)]
+
+    def _masked_words(self, _: int, window: Window, __: NDArray[np.int64]) -> list[Passage]:
+        original = np.array(window.token_ids)
+        passages = []
+        for word in np.unique(window.rows).tolist():
+            mine = window.positions[window.rows == word]
+            masked = original.copy()
+            masked[mine] = self.tokenizer.mask_token_id
+            units = np.full(len(mine), word)
+            passages.append(Passage(masked.tolist(), units, mine, original[mine]))
+        return passages
+
+    def _word_labels(self, _: int, window: Window, targets: NDArray[np.int64]) -> list[Passage]:
+        labelled = targets[window.rows] >= 0
+        units = window.rows[labelled]
+        return [Passage(window.token_ids, units, window.positions[labelled], targets[units])]
+
+    def _sentence_labels(
+        self, sentence: int, window: Window, targets: NDArray[np.int64]
+    ) -> list[Passage]:
+        if targets[sentence] < 0:
+            return []
+        place, first = np.array([sentence]), np.array([0])
+        return [Passage(window.token_ids, place, first, targets[place])]
+
+
+def task_of(model: nn.Module) -> str:
+    """What a model of transformers predicts, by its class.
+
+    Raises:
+        ValueError: The name of its class doesn't say.
+    """
+    name = type(model).__name__
+    for ending, task in _CLASS_ENDINGS.items():
+        if name.endswith(ending):
+            return task
+    raise ValueError(
+        f"{name} has no head that predicts words or labels: load one with "
+        f"load_model(…, task=…), or give a probe"
+    )
