@@ -57,7 +57,7 @@ class Case:
     def accuracy(self, neurons):
         """Of a probe trained on some neurons, on the test words."""
         probe = fit_probe(self.store, self.labels, RETRAINED, neurons=neurons)
-        return evaluate(probe, self.test, self.test_labels).accuracy
+        return evaluate(probe, self.test, self.test_labels, unseen="wrong").accuracy
 
 
 def neurox_order(case, strength, scaled):
@@ -128,7 +128,10 @@ def compare(names, options):
         flush=True,
     )
     probe = fit_elastic_net(case.store, case.labels)
-    fit, full = probe.report.seconds, evaluate(probe, case.test, case.test_labels).accuracy
+    fit, full = (
+        probe.report.seconds,
+        evaluate(probe, case.test, case.test_labels, unseen="wrong").accuracy,
+    )
     print(f"one elastic-net fit {fit:.1f} s, accuracy {full:.4f}", flush=True)
     print(f"{'ranking':22}" + "".join(f"{size:>8}" for size in SIZES) + "  seconds   fits")
     table = {}
