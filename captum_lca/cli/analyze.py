@@ -1,0 +1,114 @@
+"""``captum-lca analyze``: probe, ranking and ablation of one or more properties."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from captum_lca import __version__
+from captum_lca.analysis import (
+    CrossValidation,
+    LabelledActivations,
+    PenaltySearch,
+    cross_validate_penalties,
+    hold_out,
+    search_penalties,
+    study_property,
+)
+from captum_lca.cli.extract import unit_of
+from captum_lca.cli.halves import HELD_OUT, check_labels, labelled, read_halves, stores_of
+from captum_lca.cli.options import (
+    FORMATS,
+    Parser,
+    add_fit_options,
+    add_model_options,
+    add_property_options,
+    add_search_options,
+)
+from captum_lca.cli.printing import is_watched, printable
+from captum_lca.report import search_table, study_table, write_study
+
+
+def add_options(parser: Parser) -> None:
+    """Add what ``analyze`` takes."""
+    parser.epilog = FORMATS
+    parser.add_argument("--train", required=True, help="labelled text, or a store")
+    parser.add_argument(
+        "--test", help="labelled text, or a store (default: a fifth of the training sentences)"
+    )
+    parser.add_argument("--out", required=True, help="folder for the results")
+    add_property_options(parser, required=True)
+    add_model_options(parser, required=False)
+    add_fit_options(parser)
+    add_search_options(parser)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Study each property, and write and print the results."""
+    began = time.perf_counter()
+    train, test = read_halves(options)
+    names = train.properties(options)
+    for name in names:
+        check_labels(train.corpus, test.corpus, name)
+    stores = stores_of((train, test), names, options)
+    out = Path(options.out)
+    for name in names:
+        train_half, test_half = (
+            labelled(stores[half.name, unit_of(half.corpus, name)], half.corpus, name)
+            for half in (train, test)
+        )
+        search = _searched(train_half, options)
+        study = study_property(
+            name,
+            train_half,
+            test_half,
+            l1=search.l1 if search else options.l1,
+            l2=search.l2 if search else options.l2,
+            baselines=("mean", "zero", "retrained") if options.retrain else ("mean", "zero"),
+            draws=options.draws,
+            seed=options.seed,
+            device=options.device,
+            progress=is_watched(),
+        )
+        folder = out if len(names) == 1 else out / file_name(name)
+        write_study(study, folder, settings_of(options), search)
+        print(printable(study_table(study)))
+        if search:
+            print(search_table(search))
+        print(f"  results in {folder}\n")
+    print(f"done in {time.perf_counter() - began:.0f} s")
+
+
+def _searched(
+    train: LabelledActivations, options: argparse.Namespace
+) -> PenaltySearch | CrossValidation | None:
+    """The search for penalties that was asked for, on nothing but training data."""
+    if options.search is None:
+        return None
+    settings: dict[str, Any] = {
+        "l1s": options.l1_grid,
+        "l2s": options.l2_grid,
+        "seed": options.seed,
+        "device": options.device,
+        "progress": is_watched(),
+    }
+    if options.search == "cv":
+        return cross_validate_penalties(train.activations, train.labels, **settings)
+    kept, validation = hold_out(train, HELD_OUT, options.seed)
+    return search_penalties(kept, validation, **settings)
+
+
+def settings_of(options: argparse.Namespace) -> dict[str, Any]:
+    """What the results were made from, for ``results.json``."""
+    given = {key: value for key, value in vars(options).items() if key != "run"}
+    return {"captum_lca": __version__, "torch": torch.__version__, **given}
+
+
+def file_name(name: str) -> str:
+    """The name of a property as that of a folder."""
+    return re.sub(r"[^\w.-]", "_", name).lstrip(".") or "property"
