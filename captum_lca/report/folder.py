@@ -40,7 +40,7 @@ def write_study(
     if search is not None:
         results["penalty_search"] = search.summary()
         _write_search(search, folder)
-    text = json.dumps(_finite(results), indent=1, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(finite(results), indent=1, ensure_ascii=False, allow_nan=False)
     write_aside(folder / "results.json", lambda path: path.write_text(text, encoding="utf-8"))
     table = study.ranking.to_frame()
     write_aside(folder / "ranking.csv", lambda path: table.to_csv(path, index=False))
@@ -84,12 +84,12 @@ def _plot_ablation(study: PropertyStudy, axes: Any) -> None:
         )
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
     """The same with None for every NaN or infinity, which JSON doesn't have."""
     if isinstance(value, dict):
-        return {str(key): _finite(item) for key, item in value.items()}
+        return {str(key): finite(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
+        return [finite(item) for item in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value

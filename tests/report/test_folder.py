@@ -2,13 +2,13 @@ import json
 
 from matplotlib import pyplot as plt
 
-from captum_lca.report.folder import _finite, write_study
+from captum_lca.report.folder import finite, write_study
 
 
 def test_numbers_that_json_does_not_have():
     values = {"a": [1.0, float("nan"), (float("inf"), "text")], 3: None}
-    assert _finite(values) == {"a": [1.0, None, [None, "text"]], "3": None}
-    json.dumps(_finite(values), allow_nan=False)
+    assert finite(values) == {"a": [1.0, None, [None, "text"]], "3": None}
+    json.dumps(finite(values), allow_nan=False)
 
 
 def test_files_are_replaced_and_no_figure_stays_open(study, tmp_path):

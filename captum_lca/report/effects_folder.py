@@ -1,0 +1,43 @@
+"""What ablation does to a model, as files: numbers, table and plots."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from captum_lca.analysis import ModelEffects
+from captum_lca.files import write_aside
+from captum_lca.report.folder import figure_of, finite
+
+
+def write_effects(effects: ModelEffects, folder: Path, settings: dict[str, Any]) -> None:
+    """Write ``model_ablation.json``, ``model_ablation.csv`` and one plot of losses per class.
+
+    Args:
+        effects: What to write.
+        folder: Where; made if it is not there, files of the same names are replaced.
+        settings: What the results were made from; goes into the JSON as it is.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    table = effects.to_frame()
+    results = {
+        "settings": settings,
+        "task": effects.task,
+        "sentences": effects.sentences,
+        "predictions": effects.predictions,
+        "massive_activations": effects.massive.to_frame().to_dict("records"),
+        "effects": table.to_dict("records"),
+    }
+    text = json.dumps(finite(results), indent=1, ensure_ascii=False, allow_nan=False)
+    write_aside(folder / "model_ablation.json", lambda path: path.write_text(text, "utf-8"))
+    write_aside(folder / "model_ablation.csv", lambda path: table.to_csv(path, index=False))
+    targets = list(dict.fromkeys(table["target"]))
+
+    def draw(axes: Any) -> None:
+        for ax, target in zip(axes, targets, strict=True):
+            effects.plot(target, ax=ax)
+            ax.set_title(target)
+
+    figure = figure_of(draw, 6 * len(targets), len(targets))
+    write_aside(folder / "model_ablation.png", figure)
