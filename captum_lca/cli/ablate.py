@@ -1,0 +1,133 @@
+"""``captum-lca ablate``: the neurons that ``analyze`` found, ablated in the model itself."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from captum_lca.ablation import Replacement, Resampled
+from captum_lca.activations import ActivationStore
+from captum_lca.activations.loading import HEADS, load_model
+from captum_lca.activations.store_index import INDEX_FILE
+from captum_lca.analysis import model_effects
+from captum_lca.cli.analyze import settings_of
+from captum_lca.cli.options import FORMATS, Parser, device, positive
+from captum_lca.cli.printing import is_watched, printable
+from captum_lca.corpora import read_corpus
+from captum_lca.probes import LinearProbe
+from captum_lca.rankings import weight_mass
+from captum_lca.report import write_effects
+
+BASELINES = ("mean", "zero", "resample")
+
+
+def add_options(parser: Parser) -> None:
+    """Add what ``ablate`` takes."""
+    parser.epilog = FORMATS
+    parser.add_argument("study", help="folder that analyze wrote for one property")
+    parser.add_argument("--model", required=True, help="the model that was studied")
+    parser.add_argument("--corpus", required=True, help="labelled text that was not trained on")
+    parser.add_argument(
+        "--task",
+        choices=(*HEADS, "probe"),
+        required=True,
+        help="what the model predicts; probe: the study's probe is read instead of a head",
+    )
+    parser.add_argument("--property", help="what to read as labels (the study's property)")
+    parser.add_argument(
+        "--class", dest="classes", action="append", required=True, metavar="NAME",
+        help="whose neurons to ablate; repeat it for several",
+    )  # fmt: skip
+    parser.add_argument(
+        "--count", dest="counts", action="append", type=positive, metavar="NUMBER",
+        help="of neurons; repeat it for several (30)",
+    )  # fmt: skip
+    parser.add_argument("--layers", help="choose neurons of these only, separated by commas (all)")
+    parser.add_argument(
+        "--baseline", choices=BASELINES, default="mean", help="in the neurons' place (%(default)s)"
+    )
+    parser.add_argument("--everywhere", action="store_true", help="at the first token too")
+    parser.add_argument("--max-words", type=positive, help="read only so many words")
+    parser.add_argument("--draws", type=positive, default=5, help="of random neurons (%(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="(%(default)s)")
+    parser.add_argument("--batch-tokens", type=positive, default=512, help="at once (%(default)s)")
+    parser.add_argument("--device", type=device, default="cpu", help="cpu, cuda, … (%(default)s)")
+    parser.add_argument("--trust-remote-code", action="store_true", help="run the author's code")
+    parser.add_argument("--out", help="folder for the results (the study's)")
+
+
+def run(options: argparse.Namespace) -> None:
+    """Ablate, and write and print the results."""
+    folder = Path(options.study)
+    probe, name = _study(folder)
+    if unknown := [target for target in options.classes if target not in probe.classes]:
+        raise ValueError(f"{folder}: no class {unknown[0]!r}; it has {list(probe.classes)}")
+    asked = options.property or name
+    corpus = read_corpus(options.corpus, [asked])
+    corpus = corpus.limit(options.max_words) if options.max_words else corpus
+    labels = [None if value is None else str(value) for value in corpus.labels_of(name)]
+    store = _training_store(folder)
+    by = _replacement(options, store)
+    model, tokenizer = load_model(
+        options.model,
+        task=None if options.task == "probe" else options.task,
+        device=options.device,
+        trust_remote_code=options.trust_remote_code,
+    )
+    effects = model_effects(
+        model,
+        tokenizer,
+        corpus,
+        labels,
+        weight_mass(probe),
+        classes=options.classes,
+        counts=options.counts or (30,),
+        layers=options.layers.split(",") if options.layers else None,
+        activations=store,
+        by=by,
+        everywhere=options.everywhere,
+        task=options.task,
+        probe=probe if options.task == "probe" else None,
+        draws=options.draws,
+        seed=options.seed,
+        batch_tokens=options.batch_tokens,
+        progress=is_watched(),
+    )
+    out = Path(options.out or folder)
+    write_effects(effects, out, settings_of(options))
+    table = effects.to_frame()
+    shown = table[(table["measure"] == "loss") & (table["words"] != "all")]
+    columns = ["target", "neurons", "choice", "massive", "words", "change", "low", "high", "p"]
+    print(f"change of the loss (nats) by ablation, {effects.predictions:,} predictions")
+    print(printable(shown[columns].round(4).to_string(index=False)))
+    print(f"  {len(effects.massive.neurons)} neurons with massive activations; results in {out}")
+
+
+def _study(folder: Path) -> tuple[LinearProbe, str]:
+    """The probe of a study, and the name of its property."""
+    results, probe = folder / "results.json", folder / "probe.safetensors"
+    if not results.is_file() or not probe.is_file():
+        raise ValueError(f"{folder}: no study of analyze (results.json and probe.safetensors)")
+    content: dict[str, Any] = json.loads(results.read_text(encoding="utf-8"))
+    return LinearProbe.load(probe), str(content.get("property"))
+
+
+def _training_store(folder: Path) -> ActivationStore | None:
+    """The activations that the probe was fitted on, if they are beside it."""
+    for place in (folder, folder.parent):
+        store = place / "activations" / "train-words"
+        if (store / INDEX_FILE).is_file():
+            return ActivationStore.open(store)
+    return None
+
+
+def _replacement(options: argparse.Namespace, store: ActivationStore | None) -> Replacement | None:
+    if options.baseline == "zero":
+        return 0.0
+    if options.baseline == "mean":
+        return None
+    if store is None:
+        raise ValueError(f"{options.study}: resampling needs the study's activations beside it")
+    return Resampled(store, options.seed)
