@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING
@@ -32,11 +32,10 @@ class Agreement:
     top: Overlap
     """Overlap of their top neurons."""
     spearman: float
-    """Rank correlation over all neurons, in [−1, 1]; 0 for unrelated rankings. Where a ranking
-    leaves most neurons without weight, their order means nothing and lowers it."""
+    """Rank correlation of salience over the neurons that either ranking gives any, in [−1, 1]: see
+    :func:`spearman`."""
     weighted_tau: float
-    """Kendall's τ in which a pair of neurons counts by 1/(rank + 1), so that the top decides
-    (Vigna, 2015)."""
+    """Kendall's τ over the same neurons, in which the top counts most: see :func:`weighted_tau`."""
 
 
 @dataclass(frozen=True)
@@ -159,10 +158,47 @@ def agreement_of(
 ) -> Agreement:
     """Agreement of one pair of rankings."""
     top = top_overlap(a, b, count)
-    ranks, other_ranks = ranks_of(a.order), ranks_of(b.order)
-    tau = weightedtau(-ranks, -other_ranks).statistic
-    spearman = spearmanr(ranks, other_ranks).statistic
-    return Agreement(first, second, top, float(spearman), float(tau))
+    return Agreement(first, second, top, spearman(a, b), weighted_tau(a, b))
+
+
+def spearman(a: NeuronRanking, b: NeuronRanking) -> float:
+    """Spearman's rank correlation of the salience of the neurons that either ranking gives any.
+
+    The order of neurons without salience means nothing, and many methods break their ties in the
+    same way: they would make any two rankings agree. Neurons that have the same salience share a
+    rank.
+
+    Returns:
+        In [−1, 1]. 1 for the same salience, 0 for unrelated rankings that give all neurons some;
+        below 0 for rankings that give it to few neurons and not to the same ones. NaN where either
+        gives all the neurons compared the same.
+    """
+    return _correlated(a, b, lambda one, other: spearmanr(one, other).statistic)
+
+
+def weighted_tau(a: NeuronRanking, b: NeuronRanking) -> float:
+    """Weighted Kendall's τ of the salience of the neurons that either ranking gives any.
+
+    A pair of neurons counts by the sum of their 1/(rank + 1), so that the top decides.
+
+    Source: Vigna (2015), "A weighted correlation index for rankings with ties".
+
+    Returns:
+        As :func:`spearman`.
+    """
+    return _correlated(a, b, lambda one, other: weightedtau(one, other).statistic)
+
+
+def _correlated(
+    a: NeuronRanking,
+    b: NeuronRanking,
+    correlation: Callable[[NDArray[np.float64], NDArray[np.float64]], float],
+) -> float:
+    chosen = (a.salience != 0) | (b.salience != 0)
+    one, other = (ranking.salience[chosen].double().numpy() for ranking in (a, b))
+    if not len(one) or np.ptp(one) == 0 or np.ptp(other) == 0:
+        return float("nan")
+    return float(correlation(one, other))
 
 
 def ranks_of(order: Tensor) -> NDArray[np.int64]:

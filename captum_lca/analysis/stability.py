@@ -11,12 +11,11 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
-from scipy.stats import spearmanr
 from torch import Tensor
 from tqdm.auto import tqdm
 
 from captum_lca.activations import Activations, ActivationStore, as_store
-from captum_lca.analysis.agreement import ranks_of
+from captum_lca.analysis.agreement import ranks_of, spearman
 from captum_lca.analysis.held_out import Groups, sentence_numbers
 from captum_lca.analysis.overlap import top_overlap
 from captum_lca.neurons import NeuronLayout, NeuronRanking
@@ -46,7 +45,8 @@ class SourceStability:
     overlap_interval: tuple[float, float]
     """From the 2.5th to the 97.5th percentile of the rankings."""
     spearman: float
-    """Mean rank correlation with the reference, over the neurons that either gives a weight."""
+    """Mean rank correlation of salience with the reference's, over the neurons that either gives
+    any."""
     spearman_interval: tuple[float, float]
     """From the 2.5th to the 97.5th percentile of the rankings."""
     mutual_overlap: float
@@ -245,7 +245,7 @@ def _compared(
 ) -> SourceStability:
     reference, rankings = weight_mass(first), [weight_mass(probe) for probe in probes]
     overlaps = [top_overlap(reference, ranking, count).overlap for ranking in rankings]
-    correlations = [_spearman(reference, ranking) for ranking in rankings]
+    correlations = [spearman(reference, ranking) for ranking in rankings]
     mutual = [top_overlap(a, b, count).overlap for a, b in combinations(rankings, 2)]
     return SourceStability(
         source=source,
@@ -256,16 +256,6 @@ def _compared(
         spearman_interval=_middle(correlations),
         mutual_overlap=float(np.mean(mutual)) if mutual else float("nan"),
     )
-
-
-def _spearman(a: NeuronRanking, b: NeuronRanking) -> float:
-    """Rank correlation of the salience of the neurons that either ranking gives any."""
-    chosen = (a.salience > 0) | (b.salience > 0)
-    if int(chosen.sum()) < 2:
-        return float("nan")
-    if a.salience[chosen].equal(b.salience[chosen]):
-        return 1.0
-    return float(spearmanr(a.salience[chosen].numpy(), b.salience[chosen].numpy()).statistic)
 
 
 def _middle(values: Sequence[float]) -> tuple[float, float]:

@@ -1,8 +1,11 @@
+import math
+
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import spearmanr
+from scipy.stats import spearmanr, weightedtau
 
 from captum_lca import NeuronLayout, NeuronRanking
 from captum_lca.analysis import ranking_agreement
@@ -43,6 +46,44 @@ def test_names_of_neurons_do_not_matter(one, other, renamed):
     same = ranking_agreement({"a": ranking_of(one), "b": ranking_of(one)}, count=5).pairs[0]
     assert (same.top.overlap, same.spearman) == (1, pytest.approx(1))
     assert same.weighted_tau == pytest.approx(1)
+
+
+def sparse(salience):
+    """A ranking by salience; ties in id order, as most methods break them."""
+    salience = torch.tensor(salience)
+    order = salience.argsort(descending=True, stable=True)
+    return NeuronRanking(order, salience, NeuronLayout.single(len(salience)), "by hand")
+
+
+def test_neurons_without_salience_do_not_make_rankings_agree():
+    nothing = [0.0] * 500
+    one, other = [4.0, 3, 2, 1, 0, 0, 0, 0], [0.0, 0, 0, 0, 4, 3, 2, 1]
+    pair = ranking_agreement({"a": sparse(one + nothing), "b": sparse(other + nothing)}, count=4)
+    found = pair.pairs[0]
+    assert found.top.overlap == 0
+    # ranks from their mean: 3.5 2.5 1.5 0.5 −2 −2 −2 −2, and the other way round
+    assert found.spearman == pytest.approx(spearmanr(one, other).statistic)
+    assert found.spearman == pytest.approx(2 * 8 * -2 / (21 + 16))
+    assert found.weighted_tau < 0
+    few = ranking_agreement({"a": sparse(one), "b": sparse(other)}, count=4).pairs[0]
+    assert (found.spearman, found.weighted_tau) == (few.spearman, few.weighted_tau)
+    by_order = spearmanr(*(sparse(row + nothing).order.argsort() for row in (one, other)))
+    assert by_order.statistic > 0.99  # what the order of the weightless would pretend
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=3, max_size=12))
+def test_salience_beside_none_is_correlated_alone(pairs):
+    one, other = ([float(pair[side]) for pair in pairs] for side in (0, 1))
+    found = ranking_agreement({"a": sparse(one), "b": sparse(other)}, count=1).pairs[0]
+    kept = [pair for pair in pairs if any(pair)]
+    if len({pair[0] for pair in kept}) < 2 or len({pair[1] for pair in kept}) < 2:
+        assert math.isnan(found.spearman)
+        assert math.isnan(found.weighted_tau)
+    else:
+        assert found.spearman == pytest.approx(spearmanr(*zip(*kept, strict=True)).statistic)
+        assert found.weighted_tau == pytest.approx(
+            weightedtau(*np.array(kept, float).T).statistic, nan_ok=True
+        )
 
 
 def test_what_can_not_be_compared():
