@@ -5,11 +5,15 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import settings
 
 import captum_lca
 from captum_lca import extract, fit_elastic_net, generate_corpus, rankings
 from captum_lca.activations.loading import load_model
 from captum_lca.demo_model import demo_model_folder
+
+settings.register_profile("untimed", deadline=None)  # no test asserts a time
+settings.load_profile("untimed")
 
 SHARED = Path(__file__).parents[2] / "shared"
 NO_SKIPS = "CAPTUM_LCA_NO_SKIPS"

@@ -114,7 +114,8 @@ def fit_probe(
         init (LinearProbe, optional): Where to start, for instance a probe fitted with another
             penalty. Changes how long the fit takes, not where it ends. Default: no weights.
         tolerance (float, optional): When to stop: once no entry of the smallest subgradient
-            exceeds this share of the largest entry of the gradient at zero weights.
+            exceeds this share of the largest entry of the gradient at zero weights, and the last
+            step shows that about this share of the objective, or less, is left to be gained.
         max_iterations (int, optional): Steps after which to give up, with a warning.
         device (torch.device or str, optional): Where to compute. Default: where the
             activations are.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import cycle
 from typing import Any, Protocol, TypeVar
 
 import torch
@@ -110,32 +111,40 @@ class LabelledRows:
         """What all of them would take in memory."""
         return self.shape[0] * self.shape[1] * self.like.element_size()
 
-    def blocks(self) -> Iterator[tuple[slice, Tensor]]:
-        """All labelled rows in order, in blocks of their own.
+    def blocks(self, into: Tensor | None = None) -> Iterator[tuple[slice, Tensor]]:
+        """All labelled rows in order, in blocks that the caller may change.
+
+        Args:
+            into: Where to write them all, and yield blocks of. Shape (rows, neurons). Default: two
+                small buffers in turn, so that a block lasts until the next but one is asked for.
 
         Raises:
             ValueError: An activation is NaN or infinite; says in which layer and neuron.
         """
-        done = 0
-        for start, block in self.store.blocks(block_rows(self.store.layout.size)):
+        size, done = block_rows(self.store.layout.size), 0
+        buffers = cycle([self._empty(size), self._empty(size)] if into is None else [into])
+        for start, block in self.store.blocks(size):
             stop = int(torch.searchsorted(self.labelled, start + len(block)))
-            rows = slice(done, stop)
+            rows, buffer = slice(done, stop), next(buffers)
             if stop > done:
-                yield rows, self._prepared(block, start, self.labelled[rows])
+                part = buffer[: stop - done] if into is None else buffer[rows]
+                self._copy(block, start, self.labelled[rows], part)
+                yield rows, part
             if stop == len(self.labelled):
                 return
             done = stop
 
-    def _prepared(self, block: Tensor, start: int, labelled: Tensor) -> Tensor:
-        """A fresh tensor of the labelled rows of a block that begins at row ``start``."""
+    def _empty(self, rows: int) -> Tensor:
+        return self.like.new_empty(rows, self.shape[1])
+
+    def _copy(self, block: Tensor, start: int, labelled: Tensor, part: Tensor) -> None:
+        """Write the labelled rows of a block that begins at row ``start`` to ``part``."""
         if len(labelled) < len(block):
             block = block[labelled - start]
         if self.neurons is not None:
             block = block[:, self.neurons]
-        part = torch.empty(block.shape, dtype=self.like.dtype, device=self.like.device)
         part.copy_(block, non_blocking=True)
         _check_finite(part, self.store.layout, self.neurons, labelled)
-        return part
 
 
 class StreamedRows:
@@ -193,10 +202,8 @@ def standardised_rows(
     """
     kept = source.like.new_empty(source.shape) if source.nbytes <= memory else None
     moments = NeuronMoments(source.shape[1], source.like.device)
-    for rows, block in read_ahead(source.blocks()):
+    for _, block in read_ahead(source.blocks(into=kept)):
         moments.update(block)
-        if kept is not None:
-            kept[rows] = block
     standardisation = moments.finish()
     if kept is None:
         return StreamedRows(source, standardisation), standardisation

@@ -55,6 +55,8 @@ INNER_ACCURACY = 0.1
 """Optimality at which a model counts as minimised, as a share of that of the point."""
 HELD = 0.25
 """A step that brings less than this share of what was promised asks for a larger sample."""
+LEFT_OVER = 2.0
+"""A step's gain over what is left to gain: steps bring about a third of what the last one did."""
 SHORTENED = 0.7
 """Ratio of the steps that the line search tries."""
 SHORTEST = 1e-6
@@ -100,7 +102,8 @@ def solve(
         start: Weights, shape (outputs, neurons), and biases, shape (outputs,), to start at.
             Default: zero weights, a sample of the rows and stronger penalties first.
         tolerance: Stop once no entry of the smallest subgradient exceeds this share of the largest
-            entry of the gradient at zero weights.
+            entry of the gradient at zero weights, and the last step's gain leaves about this share
+            of the objective, or less, to be gained.
         max_iterations: Give up after this many steps, with a warning.
         memory: Bytes that samples of rows may take, in all.
         share: What each row counts for in the mean; sums to 1. Shape (rows,), float64. Default: all
@@ -124,8 +127,8 @@ def solve(
         start, taken = _follow(path, kept, some, drawn.share, sampler, max_iterations)
     del kept
     point, target = _evaluated(mean_loss, *start), tolerance * strongest
-    left = max_iterations - taken
-    point, optimality, steps = _descend(mean_loss, point, penalty, sampler, target, left)
+    left, little = max_iterations - taken, LEFT_OVER * tolerance
+    point, optimality, steps = _descend(mean_loss, point, penalty, sampler, target, left, little)
     steps += taken
     if optimality > target:
         _warn(steps, optimality, target)
@@ -170,19 +173,26 @@ def _descend(
     sampler: _Sampler,
     target: float,
     most: int,
+    little: float = math.inf,
 ) -> tuple[_Point, float, int]:
     """Take steps until the target is reached, or nothing is gained, or ``most`` are taken.
+
+    The target counts once the last step brought no more than the share ``little`` of the objective.
 
     Returns:
         Where that led, the optimality there, and the number of steps.
     """
-    count, steps = FIRST_SAMPLE, 0
+    count, steps, gained = FIRST_SAMPLE, 0, 0.0
+    # Where an objective goes to 0, as with separable classes, little is a share of the first one.
+    first = point.objective(penalty)
     while True:
         drawn = sampler.draw(mean_loss.curvature(point.logits), mean_loss.share, count)
         *slope, kept = mean_loss.gradient(mean_loss.residual(point.logits), drawn.rows)
         violation = penalty.subgradient(point.weight, slope[0]).abs()
         optimality = max(float(violation.max()), float(slope[1].abs().max()))
-        if optimality <= target or steps >= most:
+        now = point.objective(penalty)
+        settled = gained <= little * (now + little * first)
+        if (optimality <= target and settled) or steps >= most:
             return point, optimality, steps
         model = _model(
             mean_loss,
@@ -198,7 +208,7 @@ def _descend(
         following = _search(mean_loss, point, move, penalty)
         if following is point and count >= min(sampler.most, len(point.logits)):
             return point, optimality, steps
-        gained = point.objective(penalty) - following.objective(penalty)
+        gained = now - following.objective(penalty)
         logger.debug(
             "%d rows, %s: optimality %.2g; %d rows' curvature: objective falls by %.2g to %.8g",
             *(len(point.logits), penalty, optimality),

@@ -9,6 +9,8 @@ from torch import Tensor
 
 SMALLEST = torch.finfo(torch.float32).tiny
 """A scale that float32 can still divide by; neurons below it count as constant."""
+EXACT_ROWS = 128
+"""Rows whose squares are summed in the batch's own precision; further sums are in float64."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,11 @@ class NeuronMoments:
         """
         if len(batch):
             mean = batch.mean(0)
-            squares = (batch - mean).double().square_().sum(0)
+            deviation = batch - mean
+            unit = deviation.abs().amax(0).clamp_min(SMALLEST)  # no square over- or underflows
+            few = deviation.div_(unit).square_().split(EXACT_ROWS)
+            shares = torch.stack([part.sum(0) for part in few]).sum(0, dtype=torch.float64)
+            squares = shares * unit.double().square_()
             self.resolution = max(self.resolution, torch.finfo(batch.dtype).eps)
             self._combine(len(batch), mean.double(), squares)
 

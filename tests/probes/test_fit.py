@@ -83,7 +83,7 @@ def test_a_penalty_beyond_the_gradient_leaves_the_class_frequencies() -> None:
     torch.testing.assert_close(probe.bias.softmax(0).float(), shares)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     classes=st.integers(2, 6),
     rows=st.integers(12, 80),

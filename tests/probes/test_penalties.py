@@ -153,7 +153,7 @@ def test_group_lasso_with_sampled_curvature(monkeypatch: pytest.MonkeyPatch) -> 
     assert group_violation(probe, activations, labels, 0.02) <= 1e-6
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     classes=st.integers(2, 6),
     rows=st.integers(12, 80),

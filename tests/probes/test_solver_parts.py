@@ -34,7 +34,7 @@ def test_the_path_leads_down_to_the_penalty() -> None:
     assert ridge.path(torch.tensor([[10.0, 2.0]]), ratio=3.0) == [(ridge, 0.0)]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(cuts=st.lists(st.integers(0, 50), max_size=4), seed=st.integers(0, 99))
 def test_moments_do_not_depend_on_the_batches(cuts: list[int], seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)
@@ -104,7 +104,7 @@ def test_working_sets_hold_weights_and_the_worst_violators() -> None:
     assert [len(some) for some in working_sets(weight, violation, largest=7)] == [7]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(size=st.integers(1, 12), l1=st.sampled_from([0.0, 0.1, 1.0]), seed=st.integers(0, 99))
 def test_small_quadratics_are_minimised(size: int, l1: float, seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)

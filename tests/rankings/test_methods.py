@@ -35,7 +35,7 @@ def problem(seed=0, rows=120, neurons=9, rounded=False):
 
 @pytest.mark.parametrize("name", BY_CLASS)
 @given(seed=st.integers(0, 1000), data=st.data())
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 def test_permuting_neurons_or_renaming_classes_permutes_the_answer(name, seed, data):
     activations, labels = problem(seed)
     neurons = torch.tensor(data.draw(st.permutations(range(activations.shape[1]))))
@@ -131,7 +131,7 @@ def test_probeless_is_neuroxs(seed):
 
 
 @given(st.sampled_from([1e-3, 1e3]))
-@settings(max_examples=2, deadline=None)
+@settings(max_examples=2)
 def test_standardised_probeless_ignores_scale(factor):
     activations, labels = problem()
     scaled = activations.clone()
@@ -218,7 +218,6 @@ def test_a_perfect_neuron_has_infinite_f():
 
 
 @given(seed=st.integers(0, 1000), cut=st.integers(0, 40))
-@settings(deadline=None)
 def test_merged_moments_are_those_of_one_pass(seed, cut):
     generator = torch.Generator().manual_seed(seed)
     activations = 100 + torch.randn(40, 5, generator=generator, dtype=torch.float64)
