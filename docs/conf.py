@@ -65,3 +65,20 @@ def answers(url: str) -> bool:
 
 intersphinx_mapping = {name: (url, None) for name, url in INVENTORIES.items() if answers(url)}
 intersphinx_timeout = SECONDS
+
+suppress_warnings = ["ref.python"]
+"""A field named as a parameter's type seems a reference to every field of that name."""
+
+
+def setup(app):
+    """Bars in docstrings mean absolute values, not substitutions of reStructuredText."""
+
+    def without_substitutions(app, what, name, obj, options, lines):
+        lines[:] = [
+            re.sub(r"(?<![`\\])\|(?!`)", r"\\|", line)
+            if "``" not in line and not line.startswith(" ")
+            else line
+            for line in lines
+        ]
+
+    app.connect("autodoc-process-docstring", without_substitutions)
