@@ -14,6 +14,7 @@ from captum_lca.analysis.cross_validation import (
     cross_validate_penalties,
 )
 from captum_lca.analysis.disjoint_sets import DisjointSet, DisjointSets, disjoint_sets
+from captum_lca.analysis.fine_tuning import FineTuningComparison, compare_fine_tuning
 from captum_lca.analysis.focus import ClassFocus, Focus, focus
 from captum_lca.analysis.half_samples import rank_half_samples
 from captum_lca.analysis.heat_map import HeatMap, heat_map
@@ -54,6 +55,7 @@ __all__ = [
     "DisjointSet",
     "DisjointSets",
     "Estimate",
+    "FineTuningComparison",
     "Focus",
     "HeatMap",
     "LabelledActivations",
@@ -83,6 +85,7 @@ __all__ = [
     "activation_histograms",
     "centre_of_gravity",
     "centre_shift",
+    "compare_fine_tuning",
     "correlation_clusters",
     "cross_validate_penalties",
     "disjoint_sets",
