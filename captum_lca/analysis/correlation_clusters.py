@@ -108,9 +108,8 @@ class CorrelationClusters:
             }
             ax.annotate(f"{score.threshold:g}", (score.clusters, score.score), **place)
         ax.axhline(self.full, color="black", linewidth=1, linestyle=":", label="all neurons")
-        ax.set_xscale("log")
         ax.xaxis.set_major_formatter("{x:,.0f}")
-        ax.xaxis.set_minor_formatter("")
+        ax.margins(x=0.08)
         ax.set_xlabel("clusters (by threshold of 1 − |r|)")
         ax.set_ylabel("R²" if self.metric == "r2" else self.metric)
         ax.legend(frameon=False, loc="lower right")

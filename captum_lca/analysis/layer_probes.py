@@ -111,8 +111,8 @@ def layer_probes(
     Examples::
 
         >>> from captum_lca.analysis import layer_probes
-        >>> test = test_store, test_corpus.labels["upos"]
-        >>> probes = layer_probes(store, corpus.labels["upos"], test=test, progress=False)
+        >>> test = test_store, test_corpus.labels["number"]
+        >>> probes = layer_probes(store, corpus.labels["number"], test=test, progress=False)
         >>> len(probes.layers) == len(store.layout.layers)
         True
     """

@@ -112,8 +112,8 @@ def layer_redundancy(
     Examples::
 
         >>> from captum_lca.analysis import layer_redundancy
-        >>> test = test_store, test_corpus.labels["upos"]
-        >>> found = layer_redundancy(store, corpus.labels["upos"], test=test, progress=False)
+        >>> test = test_store, test_corpus.labels["number"]
+        >>> found = layer_redundancy(store, corpus.labels["number"], test=test, progress=False)
         >>> set(found.sufficient()) <= set(store.layout.layers)
         True
     """

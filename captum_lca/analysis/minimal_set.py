@@ -152,10 +152,9 @@ def minimal_set(
     Examples::
 
         >>> from captum_lca.analysis import minimal_set
-        >>> test = test_store, test_corpus.labels["upos"]
-        >>> few = minimal_set(
-        ...     store, corpus.labels["upos"], ranking, test=test, draws=0, progress=False
-        ... )
+        >>> labels, test = corpus.labels["number"], (test_store, test_corpus.labels["number"])
+        >>> ranking = rankings.weight_mass(fit_elastic_net(store, labels))
+        >>> few = minimal_set(store, labels, ranking, test=test, draws=0, progress=False)
         >>> few.full_accuracy - few.accuracy <= 0.01
         True
         >>> len(few.neurons) == few.sizes["weight_mass"]
