@@ -1,3 +1,6 @@
+import math
+import re
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -5,7 +8,7 @@ import pytest
 import torch
 from captum.attr import visualization
 
-from captum_lca import ActivationStore, Corpus, NeuronLayout, NeuronRanking
+from captum_lca import ActivationStore, Corpus, LinearProbe, NeuronLayout, NeuronRanking
 from captum_lca.activations.store import MemoryShard
 from captum_lca.activations.store_index import StoreIndex
 from captum_lca.analysis import activation_histograms, heat_map, neuron_responses, shared_neurons
@@ -69,11 +72,55 @@ def test_a_sentence_is_rendered():
     html = found.to_html()
     assert "&lt;b&gt;" in html
     assert "<b>" not in html
-    record = found.to_captum()
-    shown = visualization.format_word_importances(record.raw_input_ids, record.word_attributions)
-    assert "&lt;b&gt;" in shown
     with pytest.raises(ValueError, match="no sentence 2: there are 0 to 1"):
         heat_map(store(), 0, 2)
+
+
+def hand_probe():
+    """Logits of (up & down, level): the first neuron's activation, and 0."""
+    weight, nothing = torch.tensor([[1.0, 0], [0, 0]]), torch.zeros(2)
+    return LinearProbe(weight, nothing, nothing, torch.ones(2), classes=["up & down", "level"])
+
+
+def test_a_sentence_with_labels_and_predictions():
+    found = heat_map(store(), 0, 0, labels=["x", None, "x", "y", "y"], probe=hand_probe())
+    assert found.labels == ("x", None)
+    assert found.predicted == ("up & down", "level")
+    chance = 1 / (1 + math.exp(-4))  # of the larger logit, which is 4 above the other
+    assert found.probabilities == pytest.approx((chance, chance))
+    assert found.peak == 1
+    columns = ["word", "activation", "label", "predicted", "probability"]
+    assert found.to_frame().columns.tolist() == columns
+    assert heat_map(store(), 0, 0).to_frame().columns.tolist() == columns[:2]
+    with pytest.raises(ValueError, match="the labels are numbers to predict"):
+        heat_map(store(), 0, 0, labels=[0.5, 1.5, 2.5, 3.5, 4.5])
+    empty = StoreIndex(LAYOUT, "float32", 5, {"unit": "word"}, missing=[3, 4])
+    no_rows = ActivationStore([MemoryShard(torch.zeros(3, 2))], empty, CORPUS)
+    with pytest.raises(ValueError, match="no word of sentence 1 has a row"):
+        heat_map(no_rows, 0, 1)
+
+
+def test_captum_shows_the_sentence(monkeypatch):
+    captums = sys.modules["captum.attr._utils.visualization"]
+    monkeypatch.setattr(captums, "HAS_IPYTHON", True)  # the page is read here, not displayed
+    monkeypatch.setattr(captums, "HTML", str, raising=False)
+    monkeypatch.setattr(captums, "display", lambda page: None, raising=False)
+    plain = heat_map(store(), 0, 1)
+    labelled = heat_map(store(), 0, 0, labels=["<x>", None, "y", "y", "y"], probe=hand_probe())
+    labelled = replace(labelled, activations=(9.0, -0.3))
+    page = visualization.visualize_text([plain.to_captum(), labelled.to_captum()])
+    cells = re.findall(r"<b>([^<]*)</b></text>", page)
+    assert cells[:4] == ["unlabelled", "no probe (nan)", "neuron 0 of low at a", "0.51"]
+    assert cells[4:] == ["&lt;x&gt;", "up &amp; down (0.98)", "neuron 0 of low at a", "9.00"]
+    assert "&lt;b&gt;" in page
+    assert page.count("hsl(120, 75%, 50%)") == 2  # of the legend, and of 9 standard deviations
+
+
+def test_a_probe_of_numbers_has_no_classes_to_show():
+    zeros = torch.zeros(2)
+    probe = LinearProbe(torch.ones(1, 2), zeros[:1], zeros, zeros + 1, classes=[])
+    with pytest.raises(ValueError, match="the probe predicts numbers"):
+        heat_map(store(), 0, 0, probe=probe)
 
 
 def ranking_of(*orders):
