@@ -2,6 +2,7 @@
 
 from captum_lca.rankings.anova_f import anova_f
 from captum_lca.rankings.average_precision import average_precision
+from captum_lca.rankings.gaussian import gaussian
 from captum_lca.rankings.iou import iou
 from captum_lca.rankings.methods import METHODS, RankingMethod
 from captum_lca.rankings.probeless import probeless
@@ -14,6 +15,7 @@ __all__ = [
     "RankingMethod",
     "anova_f",
     "average_precision",
+    "gaussian",
     "iou",
     "probeless",
     "random_order",

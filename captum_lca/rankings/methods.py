@@ -12,6 +12,7 @@ from captum_lca.probes import fit_elastic_net
 from captum_lca.probes.labels import Labels
 from captum_lca.rankings.anova_f import anova_f
 from captum_lca.rankings.average_precision import average_precision
+from captum_lca.rankings.gaussian import gaussian
 from captum_lca.rankings.iou import iou
 from captum_lca.rankings.probeless import probeless
 from captum_lca.rankings.random_order import random_order
@@ -43,6 +44,7 @@ METHODS: dict[str, RankingMethod] = {
     "iou": _seedless(iou),
     "average_precision": _seedless(average_precision),
     "anova_f": _seedless(anova_f),
+    "gaussian": gaussian,
     "random_order": random_order,
     "stepwise_selection": partial(stepwise_selection, progress=False),
 }

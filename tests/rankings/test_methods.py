@@ -17,7 +17,7 @@ from captum_lca.probes import NeuronMoments
 from captum_lca.rankings.class_moments import ClassMoments
 from captum_lca.rankings.number_moments import NumberMoments
 
-BY_CLASS = ["probeless", "iou", "average_precision", "anova_f"]
+BY_CLASS = ["probeless", "iou", "average_precision", "anova_f", "gaussian"]
 
 
 def problem(seed=0, rows=120, neurons=9, rounded=False):
@@ -70,7 +70,7 @@ def test_unlabelled_rows_and_stores(name):
     assert found.order.tolist() == method(activations, labels).order.tolist()
 
 
-@pytest.mark.parametrize("name", ["probeless", "iou", "average_precision"])
+@pytest.mark.parametrize("name", ["probeless", "iou", "average_precision", "gaussian"])
 def test_numbers_are_refused(name):
     activations, _ = problem()
     with pytest.raises(ValueError, match=rf"{name} ranks neurons for classes; found numbers"):
