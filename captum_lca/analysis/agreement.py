@@ -45,7 +45,7 @@ class RankingAgreement:
     names: tuple[str, ...]
     """Of the rankings."""
     count: int
-    """How many top neurons of each were compared."""
+    """How many top neurons of each were compared, of those that have salience."""
     pairs: tuple[Agreement, ...]
     """Each pair once, in the order of the names."""
 
@@ -100,12 +100,12 @@ class RankingAgreement:
         lowest = 0 if value == "overlap" else -1
         image = ax.imshow(table.to_numpy(), vmin=lowest, vmax=1, cmap="cividis")
         for (row, column), number in np.ndenumerate(table.to_numpy()):
-            colour = "black" if number > (lowest + 1) / 2 else "white"
+            colour = "white" if number <= (lowest + 1) / 2 else "black"
             ax.text(column, row, f"{number:.2f}", ha="center", va="center", color=colour)
         places = range(len(table))
         ax.set_xticks(list(places), list(self.names), rotation=45, ha="right")
         ax.set_yticks(list(places), list(self.names))
-        chance = self.pairs[0].top.expected
+        chance = self.to_frame()["expected"].mean()
         title = f"overlap of the top {self.count} (chance {chance:.2f})"
         ax.set_title(title if value == "overlap" else MEASURES[value], fontsize="medium")
         ax.figure.colorbar(image, ax=ax, shrink=0.8)

@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 
 from captum_lca.activations import ActivationStore
-from captum_lca.analysis.responses import neuron_columns, standardised
+from captum_lca.analysis.responses import neuron_columns, standardised, word_label
 from captum_lca.analysis.selectivity import words_of
 from captum_lca.probes import LinearProbe
 from captum_lca.probes.labels import Labels, encode_labels
@@ -102,13 +102,13 @@ class HeatMap:
         from matplotlib import pyplot as plt  # noqa: PLC0415  (slow to import, seldom needed)
 
         if ax is None:
-            width = max(4.0, 1 + 0.32 * len(self.words))
-            _, ax = plt.subplots(figsize=(width, 3), layout="constrained")
+            width = max(4.0, 1 + 0.28 * len(self.words))
+            _, ax = plt.subplots(figsize=(width, 3.5), layout="constrained")
         places = range(len(self.words))
         colours = ["#0072B2" if value > 0 else "#D55E00" for value in self.activations]
         ax.bar(places, self.activations, color=colours)
-        labels = [word.replace("$", r"\$") for word in self.words]
-        ax.set_xticks(list(places), labels, rotation=90)
+        ax.set_xticks(list(places), [word_label(word) for word in self.words], rotation=90)
+        ax.set_xlim(-1, len(self.words))
         ax.axhline(0, color="black", linewidth=1)
         ax.set_ylabel("standard deviations")
         ax.set_title(self.name, fontsize="medium")

@@ -28,7 +28,7 @@ class Overlap:
     shared: int
     """Neurons in both choices."""
     overlap: float
-    """The shared ones as a share of the smaller choice, in [0, 1]."""
+    """The shared ones as a share of the smaller choice, in [0, 1]; NaN if that one is empty."""
     expected: float
     """The same for random choices, on average."""
     interval: tuple[float, float]
@@ -67,18 +67,23 @@ def set_overlap(first: Tensor, second: Tensor, neurons: int) -> Overlap:
         >>> found.overlap, found.expected
         (0.5, 0.25)
     """
-    sets = [set(_checked(ids, neurons)) for ids in (first, second)]
-    larger, smaller = max(map(len, sets)), min(map(len, sets))
-    shared = len(sets[0] & sets[1])
+    return _compared(_checked(first, neurons), _checked(second, neurons), neurons)
+
+
+def _compared(first: list[int], second: list[int], neurons: int) -> Overlap:
+    sizes = len(first), len(second)
+    larger, smaller = max(sizes), min(sizes)
+    shared = len(set(first) & set(second))
+    whole = smaller or float("nan")
     chance = hypergeom(neurons, larger, smaller)
     low, high = chance.interval(CONFIDENCE)
     return Overlap(
-        sizes=(len(sets[0]), len(sets[1])),
+        sizes=sizes,
         neurons=neurons,
         shared=shared,
-        overlap=shared / smaller,
-        expected=larger / neurons,
-        interval=(float(low) / smaller, float(high) / smaller),
+        overlap=shared / whole,
+        expected=larger / neurons if smaller else whole,
+        interval=(float(low) / whole, float(high) / whole),
         p_value=float(chance.sf(shared - 1)),
     )
 
@@ -86,13 +91,16 @@ def set_overlap(first: Tensor, second: Tensor, neurons: int) -> Overlap:
 def top_overlap(a: NeuronRanking, b: NeuronRanking, count: int) -> Overlap:
     """Overlap of the ``count`` most salient neurons of two rankings of the same neurons.
 
+    Neurons without salience are left out: their order means nothing, and methods that break their
+    ties in the same way would seem to agree.
+
     Args:
         a: A ranking.
         b: Another one: of another method, property, corpus or seed.
-        count: How many of each.
+        count: How many of each; fewer of a ranking that gives fewer any salience.
 
     Returns:
-        The overlap, and what chance would give.
+        The overlap, and what chance would give; NaN if a ranking gives no neuron any salience.
 
     Raises:
         ValueError: The rankings are not of the same neurons, or don't have so many.
@@ -108,7 +116,14 @@ def top_overlap(a: NeuronRanking, b: NeuronRanking, count: int) -> Overlap:
     check_same_neurons({"the first": a, "the second": b})
     if not 1 <= count <= len(a):
         raise ValueError(f"can compare the top 1 to {len(a)} neurons; found {count}")
-    return set_overlap(a.top(count), b.top(count), len(a))
+    first, second = (top_salient(ranking, count).tolist() for ranking in (a, b))
+    return _compared(first, second, len(a))
+
+
+def top_salient(ranking: NeuronRanking, count: int) -> Tensor:
+    """The ``count`` most salient neurons that have any salience. Global ids, shape (≤ count,)."""
+    top = ranking.top(count)
+    return top[ranking.salience[top] != 0]
 
 
 def check_same_neurons(rankings: dict[str, NeuronRanking]) -> None:

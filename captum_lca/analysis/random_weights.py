@@ -53,7 +53,13 @@ class RandomWeights:
             _, ax = plt.subplots(figsize=(4, 3.5), layout="constrained")
         heights = [self.trained, float(np.mean(self.random))]
         spread = [0, np.nan_to_num(self.spread)]
-        ax.bar(["trained", "random weights"], heights, yerr=spread, color=["#0072B2", "#7F7F7F"])
+        ax.bar(
+            ["trained", "random weights"],
+            heights,
+            yerr=spread,
+            color=["#0072B2", "#7F7F7F"],
+            capsize=4,
+        )
         ax.set_ylabel(self.metric)
         return ax
 

@@ -24,6 +24,11 @@ if TYPE_CHECKING:
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F7F7F", "#000000")
 """Okabe and Ito's colours, told apart by colour-blind readers."""
 
+STYLES = ("-", "--", ":")
+"""Of lines, when there are more classes than colours."""
+LONGEST_LABEL = 20
+"""Characters of a word that a plot shows."""
+
 
 @dataclass(frozen=True)
 class NeuronResponses:
@@ -52,17 +57,19 @@ class NeuronResponses:
 
         table = self.words.sort_values("activation")
         if ax is None:
-            height = 1.2 + 0.24 * len(table)
+            height = max(2.0, 1.2 + 0.24 * len(table))
             _, ax = plt.subplots(figsize=(5, height), layout="constrained")
         colours = [COLOURS[0] if sign > 0 else COLOURS[1] for sign in table["sign"]]
         places = range(len(table))
         ax.barh(places, table["activation"].tolist(), color=colours)
         names = [
-            f"{word} ({count})".replace("$", r"\$")
+            f"{word_label(word)} ({count})"
             for word, count in zip(table["word"], table["count"], strict=True)
         ]
         ax.set_yticks(list(places), names)
         ax.axvline(0, color="black", linewidth=1)
+        if table.empty:
+            ax.text(0, 0, "no word moves it", ha="center", va="center", backgroundcolor="white")
         ax.set_xlabel("mean activation (standard deviations)")
         ax.set_title(f"neuron {self.index} of {self.layer}", fontsize="medium")
         return ax
@@ -74,6 +81,10 @@ class ActivationHistograms:
 
     neuron: int
     """Global id."""
+    layer: str
+    """Its layer."""
+    index: int
+    """Its place in the layer."""
     classes: tuple[str, ...]
     """Of the property."""
     edges: NDArray[np.float64]
@@ -109,7 +120,10 @@ class ActivationHistograms:
         for number, name in enumerate(classes):
             counts = self.counts[self.classes.index(name)]
             share = counts / max(1, int(counts.sum()))
-            ax.stairs(share, self.edges, color=COLOURS[number % len(COLOURS)], label=name)
+            colour = COLOURS[number % len(COLOURS)]
+            style = STYLES[number // len(COLOURS) % len(STYLES)]
+            ax.stairs(share, self.edges, color=colour, linestyle=style, label=name)
+        ax.set_title(f"neuron {self.index} of {self.layer}", fontsize="medium")
         ax.set_xlabel("activation")
         ax.set_ylabel("share of the class's rows")
         ax.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
@@ -198,7 +212,11 @@ def activation_histograms(
         np.histogram(column[numbers == number], edges)[0] for number in range(len(targets.classes))
     ]
     return ActivationHistograms(
-        neuron, targets.classes, edges.astype(np.float64), np.stack(counts).astype(np.int64)
+        neuron,
+        *store.layout.locate(neuron),
+        targets.classes,
+        edges.astype(np.float64),
+        np.stack(counts).astype(np.int64),
     )
 
 
@@ -206,6 +224,12 @@ def neuron_columns(store: ActivationStore, neurons: Tensor) -> Tensor:
     """Activations of some neurons in all rows, read block by block. Shape (rows, some), float32."""
     ids = as_neuron_ids(neurons, store.layout)
     return torch.cat([block[:, ids].float() for _, block in store.blocks()])
+
+
+def word_label(word: str) -> str:
+    """A word as a plot shows it: cut if it is long, and without formulas."""
+    short = word if len(word) <= LONGEST_LABEL else f"{word[: LONGEST_LABEL - 1]}…"
+    return short.replace("$", r"\$")
 
 
 def standardised(columns: Tensor) -> Tensor:

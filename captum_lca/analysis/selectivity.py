@@ -109,7 +109,15 @@ class Selectivity:
         control = [probe.control_accuracy for probe in self.probes]
         spread = np.nan_to_num([probe.spread for probe in self.probes])
         ax.bar(places - 0.2, task, 0.38, color="#0072B2", label="task")
-        ax.bar(places + 0.2, control, 0.38, yerr=spread, color="#D55E00", label="control tasks")
+        ax.bar(
+            places + 0.2,
+            control,
+            0.38,
+            yerr=spread,
+            color="#D55E00",
+            label="control tasks",
+            capsize=4,
+        )
         for value, style, name in (
             (self.word_accuracy, "--", "word identity"),
             (self.majority_accuracy, ":", "majority class"),

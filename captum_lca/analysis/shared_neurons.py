@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from captum_lca.analysis.overlap import check_same_neurons
+from captum_lca.analysis.overlap import check_same_neurons, top_salient
 from captum_lca.neurons import NeuronLayout, NeuronRanking
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ class SharedNeurons:
     names: tuple[str, ...]
     """Of the classes or properties."""
     count: int
-    """How many top neurons of each were taken."""
+    """How many top neurons of each were taken; fewer where fewer have salience."""
     member: Tensor
     """Whether each neuron is among the top of each. Shape (names, neurons), bool."""
     layout: NeuronLayout
@@ -50,7 +50,7 @@ class SharedNeurons:
 
     def to_frame(self) -> pd.DataFrame:
         """One row per neuron at the top of any: ``neuron``, ``layer``, ``index``, ``times``,
-        ``names`` (of what it is at the top of, joined by commas); most shared first.
+        ``names`` (of what it is at the top of, joined by spaces); most shared first.
         """  # noqa: D205
         times = self.member.sum(0)
         order = times.argsort(descending=True, stable=True)
@@ -63,7 +63,7 @@ class SharedNeurons:
                 "layer": [layer for layer, _ in places],
                 "index": [index for _, index in places],
                 "times": [len(numbers) for numbers in held],
-                "names": [",".join(self.names[number] for number in numbers) for numbers in held],
+                "names": [" ".join(self.names[number] for number in numbers) for numbers in held],
             }
         )
 
@@ -75,7 +75,8 @@ class SharedNeurons:
             width = max(4.5, 2 + 0.45 * len(self.names))
             _, ax = plt.subplots(figsize=(width, 3.5), layout="constrained")
         alone = [len(self.exclusive(name)) for name in self.names]
-        shared = [self.count - number for number in alone]
+        taken = self.member.sum(1).tolist()
+        shared = [all_ - own for all_, own in zip(taken, alone, strict=True)]
         places = range(len(self.names))
         ax.bar(places, alone, color="#0072B2", label="exclusive")
         ax.bar(places, shared, bottom=alone, color="#E69F00", label="shared")
@@ -92,8 +93,8 @@ def shared_neurons(
 
     Args:
         rankings: One ranking, whose classes are compared; or several of the same neurons, by name.
-        count: How many top neurons of each. Neurons without salience are among them if a class
-            has fewer with any.
+        count: How many top neurons of each. Neurons without salience are never taken: their order
+            means nothing.
 
     Raises:
         ValueError: Fewer than two classes or rankings, rankings of other neurons, or a count that
@@ -115,5 +116,5 @@ def shared_neurons(
         raise ValueError(f"can take the top 1 to {layout.size} neurons; found {count}")
     member = torch.zeros(len(rankings), layout.size, dtype=torch.bool)
     for row, ranking in enumerate(rankings.values()):
-        member[row, ranking.top(count)] = True
+        member[row, top_salient(ranking, count)] = True
     return SharedNeurons(tuple(rankings), count, member, layout)

@@ -17,7 +17,7 @@ from tqdm.auto import tqdm
 from captum_lca.activations import Activations, ActivationStore, as_store
 from captum_lca.analysis.agreement import ranks_of, spearman
 from captum_lca.analysis.held_out import Groups, sentence_numbers
-from captum_lca.analysis.overlap import top_overlap
+from captum_lca.analysis.overlap import top_overlap, top_salient
 from captum_lca.neurons import NeuronLayout, NeuronRanking
 from captum_lca.probes import ElasticNet, LinearProbe, fit_probe
 from captum_lca.probes.labels import Labels
@@ -58,9 +58,9 @@ class Stability:
     """How a ranking by weight mass changes with the sample, the seed and the penalty."""
 
     count: int
-    """How many top neurons were compared."""
+    """How many top neurons were compared, of those that have a weight."""
     expected: float
-    """Overlap of two random choices of so many neurons."""
+    """Overlap of two random choices of as many neurons as the reference has at the top."""
     reference: NeuronRanking
     """The ranking of the whole sample, with the penalty and seed asked for."""
     sources: tuple[SourceStability, ...]
@@ -222,11 +222,13 @@ def stability(
             "penalty": [refit(penalty, seed) for penalty in penalties],
         }
     found = [_compared(name, first, probes, count) for name, probes in fits.items() if probes]
-    tops = [weight_mass(probe).top(count) for probe in fits["bootstrap"]]
+    tops = [top_salient(weight_mass(probe), count) for probe in fits["bootstrap"]]
     frequency = torch.zeros(size)
     for top in tops:
         frequency[top] += 1 / len(tops)
-    return Stability(count, count / size, weight_mass(first), tuple(found), frequency)
+    reference = weight_mass(first)
+    expected = len(top_salient(reference, count)) / size
+    return Stability(count, expected, reference, tuple(found), frequency)
 
 
 def bootstrap_weights(

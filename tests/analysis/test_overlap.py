@@ -1,4 +1,4 @@
-from math import comb
+from math import comb, isnan
 
 import pytest
 import torch
@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from captum_lca import NeuronLayout, NeuronRanking
 from captum_lca.analysis import set_overlap, top_overlap
+from captum_lca.analysis.overlap import top_salient
 
 
 def ranking_of(order, layout=None):
@@ -59,6 +60,28 @@ def test_invariants(first, second, count, renamed):
     assert top_overlap(*again, count) == found
     assert found.interval[0] <= found.expected <= found.interval[1]
     assert 0 < found.p_value <= 1
+
+
+def test_neurons_without_salience_are_no_overlap():
+    layout = NeuronLayout.single(10)
+    by_hand = [[2.0, 1] + [0.0] * 8, [0.0, 0, 0, 3, 0, 0, 0, 0, 0, 0], [0.0] * 10]
+    one, other, nothing = (
+        NeuronRanking(
+            torch.tensor(row).argsort(descending=True, stable=True),
+            torch.tensor(row),
+            layout,
+            "by hand",
+        )
+        for row in by_hand
+    )
+    assert top_salient(one, 5).tolist() == [0, 1]
+    found = top_overlap(one, other, 5)  # by their order alone they would share 0, 1, 2
+    assert (found.sizes, found.shared, found.overlap) == ((2, 1), 0, 0)
+    assert found.expected == pytest.approx(0.2)
+    assert top_overlap(one, one, 5).overlap == 1
+    empty = top_overlap(one, nothing, 5)
+    assert (empty.sizes, empty.p_value) == ((2, 0), 1)
+    assert all(map(isnan, (empty.overlap, empty.expected, *empty.interval)))
 
 
 def test_what_can_not_be_compared():

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 import torch
 from captum.attr import visualization
+from hypothesis import given
+from hypothesis import strategies as st
 
 from captum_lca import ActivationStore, Corpus, LinearProbe, NeuronLayout, NeuronRanking
 from captum_lca.activations.store import MemoryShard
@@ -137,7 +139,7 @@ def test_shared_and_exclusive_neurons():
     found = shared_neurons(ranking, count=2)
     assert found.shared.tolist() == [1]
     assert [found.exclusive(name).tolist() for name in "abc"] == [[0], [2], [3]]
-    assert found.to_frame()["names"].tolist() == ["a,b,c", "a", "b", "c"]
+    assert found.to_frame()["names"].tolist() == ["a b c", "a", "b", "c"]
     by_name = shared_neurons({"x": ranking, "y": ranking.for_class("b")}, count=2)
     assert by_name.names == ("x", "y")
     assert by_name.shared.tolist() == [1]
@@ -148,3 +150,31 @@ def test_shared_and_exclusive_neurons():
     with pytest.raises(ValueError, match="no 'z' here"):
         found.exclusive("z")
     assert replace(found, names=("p", "q", "r")).exclusive("p").tolist() == [0]  # relabelled
+
+
+def test_neurons_without_salience_are_not_shared():
+    orders, salience = torch.tensor([[0, 1, 2], [2, 0, 1]]), torch.tensor([[1.0, 0, 0], [0, 0, 1]])
+    layout = NeuronLayout.single(3)
+    ranking = NeuronRanking(orders[0], salience[0], layout, "by hand", ("a", "b"), orders, salience)
+    found = shared_neurons(ranking, count=2)
+    assert found.shared.tolist() == []
+    assert [found.exclusive(name).tolist() for name in "ab"] == [[0], [2]]
+
+
+@given(
+    st.lists(st.permutations(range(8)), min_size=3, max_size=3),
+    st.permutations(range(8)),
+    st.integers(1, 8),
+)
+def test_names_of_neurons_and_classes_do_not_matter(orders, renamed, count):
+    found = shared_neurons(ranking_of(*orders), count=count)
+    other = shared_neurons(
+        ranking_of(*([renamed[neuron] for neuron in order] for order in orders)), count=count
+    )
+    assert set(other.shared.tolist()) == {renamed[neuron] for neuron in found.shared.tolist()}
+    for name in "abc":
+        alone = {renamed[neuron] for neuron in found.exclusive(name).tolist()}
+        assert set(other.exclusive(name).tolist()) == alone
+    turned = shared_neurons(ranking_of(*orders[1:], orders[0]), count=count)
+    assert set(turned.shared.tolist()) == set(found.shared.tolist())
+    assert turned.exclusive("c").tolist() == found.exclusive("a").tolist()
