@@ -104,7 +104,7 @@ def _large_blocks(source: LabelledRows) -> Iterator[tuple[slice, Tensor]]:
     parts: list[Tensor] = []
     start = 0
     for rows, block in read_ahead(source.blocks()):
-        parts.append(block)
+        parts.append(block.clone())  # the source soon writes to it again
         if rows.stop - start >= GATHERED or rows.stop == source.shape[0]:
             yield slice(start, rows.stop), torch.cat(parts)
             parts, start = [], rows.stop

@@ -12,6 +12,9 @@ from scipy.stats import multivariate_normal
 
 from captum_lca import rankings
 from captum_lca.activations import ActivationStore
+from captum_lca.rankings.class_gaussians import ClassGaussians, class_covariances
+from captum_lca.rankings.class_moments import class_statistics
+from captum_lca.rankings.labelled import labelled_activations
 
 
 def problem(seed=0, rows=200, neurons=8):
@@ -167,6 +170,21 @@ def test_a_sample_stands_for_all_rows():
     # Neurons 0 and 1 tell the same to the third digit: which comes first is up to the sample.
     expected = set(naive_order(activations, labels, 3))
     assert set(first.top(3).tolist()) == set(other.top(3).tolist()) == expected
+
+
+def test_covariances_of_many_blocks():
+    activations, labels = problem(rows=20_000)
+    data = labelled_activations(activations, labels)
+    statistics = class_statistics(data)
+    gaussians = ClassGaussians.of(statistics, activations)
+    neurons = torch.tensor([4, 3, 0, 1])
+    found = class_covariances(data, gaussians.of_neurons(neurons), statistics.overall, neurons)
+    standardised = activations / activations.std(0, correction=0)
+    for number, covariance in enumerate(found):
+        mine = standardised[data.targets.values == number][:, neurons]
+        expected = np.cov(mine.T, bias=True)
+        expected += np.diag(np.diag(expected)) / len(mine)
+        np.testing.assert_allclose(covariance, expected, rtol=1e-9, atol=1e-12)
 
 
 def test_perfect_neurons_and_classes_of_one_row():
