@@ -46,7 +46,7 @@ class PropertyStudy:
     scores: ClassificationScores | RegressionScores
     """Of the probe on the held-out words, with baselines."""
     ranking: NeuronRanking
-    """By weight mass."""
+    """By weight mass, or the one that was given."""
     ablation: ProbeAblation
     """On the held-out words."""
     massive: MassiveActivations
@@ -66,6 +66,7 @@ class PropertyStudy:
         return {
             "property": self.property,
             "classes": list(self.probe.classes),
+            "ranking": self.ranking.method,
             "neurons": self.probe.layout.size,
             "layers": self.probe.layout.to_json(),
             "fit": asdict(report) if report else None,
@@ -84,6 +85,7 @@ def study_property(
     train: LabelledActivations,
     test: LabelledActivations,
     *,
+    ranking: NeuronRanking | None = None,
     l1: float = 1e-3,
     l2: float = 1e-4,
     baselines: Sequence[str] = ("mean", "zero"),
@@ -92,12 +94,13 @@ def study_property(
     device: str | None = None,
     progress: bool = True,
 ) -> PropertyStudy:
-    """Fit a probe, score it, rank the neurons by its weights, and ablate them in the probe.
+    """Fit a probe, score it, rank the neurons, and ablate them in the probe.
 
     Args:
         name: Of the property.
         train: What the probe is fitted on.
         test: What everything is scored on.
+        ranking: An order to ablate by. Default: the weight mass of the probe.
         l1: Strength of Σ|W|.
         l2: Strength of ΣW².
         baselines: Of the ablation: ``"mean"``, ``"zero"``, ``"retrained"``.
@@ -122,7 +125,7 @@ def study_property(
         train_labels=train.labels,
         unseen="wrong",
     )
-    ranking = weight_mass(probe)
+    ranking = weight_mass(probe) if ranking is None else ranking
     ablation = ablate_probe(
         probe,
         ranking,

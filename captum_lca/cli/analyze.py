@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
+import textwrap
 import time
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,8 @@ from captum_lca.analysis import (
     search_penalties,
     study_property,
 )
+from captum_lca.cli.answers import ANSWERS, answers_of, check_asked
+from captum_lca.cli.evidence import Evidence
 from captum_lca.cli.extract import unit_of
 from captum_lca.cli.halves import HELD_OUT, check_labels, labelled, read_halves, stores_of
 from captum_lca.cli.options import (
@@ -31,7 +35,11 @@ from captum_lca.cli.options import (
     add_search_options,
 )
 from captum_lca.cli.printing import is_watched, printable
+from captum_lca.neurons import NeuronRanking
+from captum_lca.probes.labels import encode_labels
+from captum_lca.rankings import METHODS
 from captum_lca.report import search_table, study_table, write_study
+from captum_lca.report.tables import LINE
 
 
 def add_options(parser: Parser) -> None:
@@ -46,6 +54,14 @@ def add_options(parser: Parser) -> None:
     add_model_options(parser, required=False)
     add_fit_options(parser)
     add_search_options(parser)
+    parser.add_argument(
+        "--ranking", choices=list(METHODS), default="weight_mass",
+        help="method that orders the neurons (%(default)s: by the weights of the probe)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--answer", dest="answers", action="append", choices=list(ANSWERS), default=[],
+        help="a further question to answer; repeat it for several (some take minutes)",
+    )  # fmt: skip
 
 
 def run(options: argparse.Namespace) -> None:
@@ -55,6 +71,8 @@ def run(options: argparse.Namespace) -> None:
     names = train.properties(options)
     for name in names:
         check_labels(train.corpus, test.corpus, name)
+        numeric = encode_labels(train.corpus.labels_of(name)).is_regression
+        check_asked(options, name, unit_of(train.corpus, name), numeric)
     stores = stores_of((train, test), names, options)
     out = Path(options.out)
     for name in names:
@@ -63,12 +81,14 @@ def run(options: argparse.Namespace) -> None:
             for half in (train, test)
         )
         search = _searched(train_half, options)
+        chosen = search or options
+        penalty = {"l1": chosen.l1, "l2": chosen.l2}
         study = study_property(
             name,
             train_half,
             test_half,
-            l1=search.l1 if search else options.l1,
-            l2=search.l2 if search else options.l2,
+            ranking=_ranked(train_half, options),
+            **penalty,
             baselines=("mean", "zero", "retrained") if options.retrain else ("mean", "zero"),
             draws=options.draws,
             seed=options.seed,
@@ -76,12 +96,23 @@ def run(options: argparse.Namespace) -> None:
             progress=is_watched(),
         )
         folder = out if len(names) == 1 else out / file_name(name)
-        write_study(study, folder, settings_of(options), search)
+        answers = answers_of(Evidence(study, train_half, test_half, options, penalty))
+        sources = sources_of(train_half, test_half, folder)
+        write_study(study, folder, settings_of(options), search, answers, sources)
         print(printable(study_table(study)))
         if search:
             print(search_table(search))
+        for answer in answers:
+            print(printable(textwrap.fill(f"  {answer.line}", LINE, subsequent_indent="    ")))
         print(f"  results in {folder}\n")
     print(f"done in {time.perf_counter() - began:.0f} s")
+
+
+def _ranked(train: LabelledActivations, options: argparse.Namespace) -> NeuronRanking | None:
+    """The ranking that was asked for; None for that of the study's own probe."""
+    if options.ranking == "weight_mass":
+        return None
+    return METHODS[options.ranking](train.activations, train.labels, seed=options.seed)
 
 
 def _searched(
@@ -101,6 +132,16 @@ def _searched(
         return cross_validate_penalties(train.activations, train.labels, **settings)
     kept, validation = hold_out(train, HELD_OUT, options.seed)
     return search_penalties(kept, validation, **settings)
+
+
+def sources_of(
+    train: LabelledActivations, test: LabelledActivations, folder: Path
+) -> dict[str, Any]:
+    """Where the activations of a study are, seen from its folder."""
+    stores = {"train": train.activations.folder, "test": test.activations.folder}
+    return {
+        "stores": {half: os.path.relpath(store, folder) for half, store in stores.items() if store}
+    }
 
 
 def settings_of(options: argparse.Namespace) -> dict[str, Any]:

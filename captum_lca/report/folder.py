@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -18,35 +21,75 @@ TOP_SHARE = 0.05
 """Share of the neurons counted by layer."""
 
 
+@dataclass(frozen=True)
+class Answer:
+    """What one question about a study found, ready to be written and printed."""
+
+    name: str
+    """Of its files."""
+    line: str
+    """The answer in a line."""
+    summary: dict[str, Any]
+    """The answer as plain values."""
+    tables: dict[str, pd.DataFrame]
+    """By what follows the name in the file's name; nothing for the main one."""
+    draw: Callable[[Any], object]
+    """Draws the plots, given their axes."""
+    size: tuple[float, float] = (7, 3.6)
+    """Width and height of the plots together, in inches."""
+    plots: int = 1
+    """How many plots there are, side by side."""
+
+
 def write_study(
     study: PropertyStudy,
     folder: Path,
     settings: dict[str, Any],
     search: PenaltySearch | CrossValidation | None = None,
+    answers: Sequence[Answer] = (),
+    sources: dict[str, Any] | None = None,
 ) -> None:
-    """Write ``results.json``, ``ranking.csv``, ``probe.safetensors`` and the plots.
+    """Write ``results.json``, ``ranking.csv``, the probe, the ranking and the plots.
 
-    With a search also ``penalties.csv`` and ``penalties.png``.
+    With a search also ``penalties.csv`` and ``penalties.png``; for every answer its CSV tables and
+    its plot.
 
     Args:
         study: What to write.
         folder: Where; made if it is not there, files of the same names are replaced.
         settings: What the results were made from; goes into ``results.json`` as it is.
         search: How the penalties were chosen, if they were.
+        answers: To further questions; ``layers`` replaces the plot of that name.
+        sources: The activations behind the study; goes into ``results.json`` as it is.
     """
     folder.mkdir(parents=True, exist_ok=True)
     top = top_count(study)
-    results = {"settings": settings, **study.summary(top)}
+    results = {"settings": settings, **(sources or {}), **study.summary(top)}
     if search is not None:
         results["penalty_search"] = search.summary()
         _write_search(search, folder)
+    if answers:
+        results["answers"] = {answer.name: answer.summary for answer in answers}
     text = json.dumps(finite(results), indent=1, ensure_ascii=False, allow_nan=False)
     write_aside(folder / "results.json", lambda path: path.write_text(text, encoding="utf-8"))
     table = study.ranking.to_frame()
     write_aside(folder / "ranking.csv", lambda path: table.to_csv(path, index=False))
     study.probe.save(folder / "probe.safetensors")
+    study.ranking.save(folder / "ranking.safetensors")
     write_aside(folder / "layers.png", figure_of(lambda axes: study.ranking.plot(top, axes[0]), 7))
     write_aside(folder / "ablation.png", figure_of(lambda axes: _plot_ablation(study, axes), 9, 2))
+    for answer in answers:
+        write_answer(answer, folder)
+
+
+def write_answer(answer: Answer, folder: Path) -> None:
+    """Write the tables of an answer as CSV, and its plots as PNG."""
+    for part, table in answer.tables.items():
+        file = folder / (f"{answer.name}-{part}.csv" if part else f"{answer.name}.csv")
+        write_aside(file, partial(table.to_csv, index=False))
+    width, height = answer.size
+    figure = figure_of(answer.draw, width, answer.plots, height)
+    write_aside(folder / f"{answer.name}.png", figure)
 
 
 def _write_search(search: PenaltySearch | CrossValidation, folder: Path) -> None:
@@ -61,12 +104,12 @@ def top_count(study: PropertyStudy) -> int:
 
 
 def figure_of(
-    draw: Callable[[Any], object], width: float, columns: int = 1
+    draw: Callable[[Any], object], width: float, columns: int = 1, height: float = 3.6
 ) -> Callable[[Path], None]:
     """A function that draws a figure into a PNG file, without touching matplotlib's state."""
 
     def write(path: Path) -> None:
-        figure = Figure(figsize=(width, 3.6), layout="constrained")
+        figure = Figure(figsize=(width, height), layout="constrained")
         FigureCanvasAgg(figure)
         draw(figure.subplots(1, columns, squeeze=False)[0])
         figure.savefig(path, dpi=150, format="png")

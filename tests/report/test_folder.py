@@ -18,6 +18,7 @@ def test_files_are_replaced_and_no_figure_stays_open(study, tmp_path):
     assert names == {
         "results.json",
         "ranking.csv",
+        "ranking.safetensors",
         "probe.safetensors",
         "layers.png",
         "ablation.png",
