@@ -1,5 +1,6 @@
 import math
 
+import matplotlib as mpl
 import numpy as np
 import pytest
 import torch
@@ -9,6 +10,8 @@ from scipy.stats import spearmanr, weightedtau
 
 from captum_lca import NeuronLayout, NeuronRanking
 from captum_lca.analysis import ranking_agreement
+
+mpl.use("Agg")
 
 
 def ranking_of(order):
@@ -94,3 +97,15 @@ def test_what_can_not_be_compared():
     found = ranking_agreement({"a": ranking_of([0, 1]), "b": ranking_of([1, 0])})
     with pytest.raises(ValueError, match="value must be one of"):
         found.matrix("p_value")
+
+
+@pytest.mark.parametrize("value", ["overlap", "spearman", "weighted_tau"])
+def test_the_map_shows_the_frame(value):
+    rankings = {"a": ranking_of([0, 1, 2, 3]), "b": ranking_of([1, 0, 2, 3])}
+    found = ranking_agreement(rankings | {"c": ranking_of([3, 2, 1, 0])}, count=2)
+    axes = found.plot(value)
+    shown = {tuple(text.get_position()): text.get_text() for text in axes.texts}
+    for row in found.to_frame().to_dict("records"):
+        place = "abc".index(row["first"]), "abc".index(row["second"])
+        assert shown[place] == shown[place[::-1]] == f"{row[value]:.2f}"
+    assert [text.get_text() for text in axes.get_xticklabels()] == list("abc")

@@ -3,6 +3,7 @@ import re
 import sys
 from dataclasses import replace
 
+import matplotlib as mpl
 import numpy as np
 import pytest
 import torch
@@ -14,6 +15,9 @@ from captum_lca import ActivationStore, Corpus, LinearProbe, NeuronLayout, Neuro
 from captum_lca.activations.store import MemoryShard
 from captum_lca.activations.store_index import StoreIndex
 from captum_lca.analysis import activation_histograms, heat_map, neuron_responses, shared_neurons
+from captum_lca.analysis.responses import word_label
+
+mpl.use("Agg")
 
 CORPUS = Corpus([["a", "<b>", "gone"], ["c", "a"]])
 LAYOUT = NeuronLayout(("low", "high"), (1, 1))
@@ -178,3 +182,42 @@ def test_names_of_neurons_and_classes_do_not_matter(orders, renamed, count):
     turned = shared_neurons(ranking_of(*orders[1:], orders[0]), count=count)
     assert set(turned.shared.tolist()) == set(found.shared.tolist())
     assert turned.exclusive("c").tolist() == found.exclusive("a").tolist()
+
+
+def test_plots_show_the_frames():
+    words = neuron_responses(store(), 0, least_rows=1)
+    axes = words.plot()
+    table = words.to_frame().sort_values("activation")
+    assert [bar.get_width() for bar in axes.patches] == table["activation"].tolist()
+    names = [text.get_text() for text in axes.get_yticklabels()]
+    assert names == ["<b> (1)", "c (1)", "a (2)"]
+    assert neuron_responses(store(), 1).plot().texts[0].get_text() == "no word moves it"
+
+    histograms = activation_histograms(store(), ["x", "y", None, "y", "x"], 0, bins=4)
+    axes = histograms.plot(["y", "x"])
+    frame = histograms.to_frame()
+    for steps in axes.patches:
+        counts = frame[frame["class"] == steps.get_label()]["count"]
+        assert steps.get_data().values.tolist() == (counts / counts.sum()).tolist()
+    assert [steps.get_label() for steps in axes.patches] == ["y", "x"]
+
+    sentence = heat_map(store(), 0, 0)
+    axes = sentence.plot()
+    assert [bar.get_height() for bar in axes.patches] == sentence.to_frame()["activation"].tolist()
+    assert [text.get_text() for text in axes.get_xticklabels()] == ["a", "<b>"]
+
+    orders = [0, 1, 2, 3, 4], [1, 2, 0, 3, 4], [1, 3, 4, 0, 2]
+    shared = shared_neurons(ranking_of(*orders), count=2)
+    frame = shared.to_frame()
+    exclusive, several = shared.plot().containers
+    alone, more = frame[frame["times"] == 1]["names"], frame[frame["times"] > 1]["names"]
+    assert [bar.get_height() for bar in exclusive] == [(alone == name).sum() for name in "abc"]
+    assert [bar.get_height() for bar in several] == [
+        sum(name in names.split() for names in more) for name in "abc"
+    ]
+
+
+def test_long_words_and_formulas_are_made_fit_to_plot():
+    assert word_label("a" * 20) == "a" * 20
+    assert word_label("a" * 21) == "a" * 19 + "…"
+    assert word_label("$5 and $6") == r"\$5 and \$6"

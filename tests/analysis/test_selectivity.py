@@ -1,8 +1,12 @@
+import matplotlib as mpl
 import pytest
 import torch
+from matplotlib.container import BarContainer
 
 from captum_lca import ActivationStore, generate_corpus
-from captum_lca.analysis import selectivity
+from captum_lca.analysis import ProbeSelectivity, Selectivity, selectivity
+
+mpl.use("Agg")
 
 TRAIN, TEST = generate_corpus(150, seed=0), generate_corpus(60, seed=1)
 CLASSES = sorted(set(TRAIN.labels["upos"]))
@@ -68,3 +72,46 @@ def test_words_are_needed():
         selectivity(torch.randn(4, 2), list("abab"), test=(torch.randn(2, 2), list("ab")))
     with pytest.raises(ValueError, match="at least one control task; found 0"):
         selectivity(torch.randn(4, 2), list("abab"), test=(torch.randn(2, 2), []), controls=0)
+
+
+def test_names_of_neurons_and_classes_do_not_matter():
+    plain = measured(TRAIN.labels["upos"], TEST.labels["upos"], controls=1, l1=1e-2)
+    order = torch.randperm(2 * len(CLASSES), generator=torch.Generator().manual_seed(4))
+    stores = [planted(TRAIN, TRAIN.labels["upos"], 0), planted(TEST, TEST.labels["upos"], 1)]
+    train, test = (store.tensor()[:, order] for store in stores)
+    # the same order of classes, so that control tasks draw the same ones
+    mine, theirs = ([f"class {label}" for label in c.labels["upos"]] for c in (TRAIN, TEST))
+    other = selectivity(
+        train,
+        mine,
+        test=(test, theirs),
+        words=TRAIN.words,
+        test_words=TEST.words,
+        controls=1,
+        l1=1e-2,
+        progress=False,
+    )
+    row = 1 / len(TEST.words)  # of the fit's tolerance, a word may fall on the other side
+    assert other.probes[0].accuracy == pytest.approx(plain.probes[0].accuracy, abs=2 * row)
+    assert other.probes[0].control_accuracy == pytest.approx(
+        plain.probes[0].control_accuracy, abs=2 * row
+    )
+    assert (other.word_accuracy, other.majority_accuracy) == (
+        plain.word_accuracy,
+        plain.majority_accuracy,
+    )
+
+
+def test_bars_are_those_of_the_frame():
+    some = (ProbeSelectivity("all", 4, 0.9, (0.5, 0.7)), ProbeSelectivity("top", 2, 0.8, (0.4,)))
+    found = Selectivity(some, 0.75, None)
+    axes = found.plot()
+    task, control = (group for group in axes.containers if isinstance(group, BarContainer))
+    frame = found.to_frame()
+    assert [bar.get_height() for bar in task] == frame["accuracy"].tolist()
+    assert [bar.get_height() for bar in control] == frame["control_accuracy"].tolist()
+    low, high = control.errorbar.lines[2][0].get_segments()[0][:, 1]
+    assert high - low == pytest.approx(2 * frame["spread"][0])
+    legend = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert sorted(legend) == ["control tasks", "task", "word identity"]
+    assert [text.get_text() for text in axes.get_xticklabels()] == ["all\n(4)", "top\n(2)"]

@@ -1,3 +1,4 @@
+import matplotlib as mpl
 import numpy as np
 import pytest
 import torch
@@ -5,6 +6,8 @@ import torch
 from captum_lca import ActivationStore
 from captum_lca.analysis import stability
 from captum_lca.analysis.stability import bootstrap_weights
+
+mpl.use("Agg")
 
 
 def planted(rows=300, neurons=30):
@@ -66,3 +69,29 @@ def test_bad_questions():
         stability(store, labels, count=31)
     with pytest.raises(ValueError, match="factors must be positive"):
         stability(store, labels, factors=(0.0,))
+
+
+def test_points_are_those_of_the_frame(found):
+    axes = found.plot()
+    frame = found.to_frame()
+    points = [group.lines[0].get_ydata()[0] for group in axes.containers]
+    assert points == frame["overlap"].tolist()
+    for group, (_, row) in zip(axes.containers, frame.iterrows(), strict=True):
+        ends = group.lines[2][0].get_segments()[0][:, 1]
+        assert ends.tolist() == pytest.approx([row["overlap_low"], row["overlap_high"]])
+    names = [text.get_text() for text in axes.get_xticklabels()]
+    assert names == ["bootstrap\n(5 fits)", "seed\n(2 fits)", "penalty\n(4 fits)"]
+
+
+def test_names_of_neurons_and_classes_do_not_matter():
+    store, labels = planted()
+    options = {"count": 6, "samples": 2, "seeds": 0, "factors": (), "l1": 2e-2, "progress": False}
+    plain = stability(store, labels, **options)
+    order = torch.randperm(30, generator=torch.Generator().manual_seed(3))
+    renamed = [{"a": "z", "b": "x", "c": "y"}[label] for label in labels]
+    other = stability(store.tensor()[:, order], renamed, **options)
+    assert other.frequency.equal(plain.frequency[order])
+    assert other.to_frame()["overlap"].tolist() == plain.to_frame()["overlap"].tolist()
+    assert other.reference.salience.tolist() == pytest.approx(
+        plain.reference.salience[order].tolist(), abs=2e-3
+    )
