@@ -45,6 +45,8 @@ class QuadraticModel:
         activations: Of the sampled rows. Shape (sampled, neurons).
         share: What each sampled row counts for. Shape (sampled,).
         curvature: Second derivatives of the sampled rows' losses.
+        room: Bytes that the outputs' own copies of their neurons' activations may take; if they
+            would take more, each is gathered whenever it is needed.
     """
 
     def __init__(
@@ -56,12 +58,14 @@ class QuadraticModel:
         activations: Tensor,
         share: Tensor,
         curvature: Curvature,
+        room: float,
     ) -> None:
         self.weight, self.slope = weight, slope
         self.share, self.curvature = share, curvature
         diagonal = share[:, None] * curvature.diagonal
         union: Tensor = torch.cat([*sets]).unique()
         columns = activations.index_select(1, union).T.contiguous()
+        copies = columns.element_size() * columns.shape[1] * sum(map(len, sets))
         self.blocks = [
             _OutputBlock(
                 neurons,
@@ -70,6 +74,7 @@ class QuadraticModel:
                 columns,
                 torch.searchsorted(union, neurons),
                 diagonal[:, output],
+                hold=copies <= room,
             )
             for output, neurons in enumerate(sets)
         ]
@@ -136,6 +141,7 @@ class _OutputBlock:
         places: Where the working set's are among them. Shape (k,).
         curvature: Of each sampled row in this output, times what the row counts for.
             Shape (sampled,).
+        hold: Whether to keep a copy of the working set's activations.
     """
 
     def __init__(
@@ -146,9 +152,11 @@ class _OutputBlock:
         columns: Tensor,
         places: Tensor,
         curvature: Tensor,
+        hold: bool,
     ) -> None:
         self.neurons, self.bias_slope = neurons, bias_slope
         self.columns, self.places = columns, places
+        self.held = self._gathered() if hold else None
         self.total = curvature.sum() + DAMPING
         activations = self._activations()
         weighted = activations * curvature
@@ -161,7 +169,10 @@ class _OutputBlock:
         self.bound = float(self.matrix.norm())
 
     def _activations(self) -> Tensor:
-        """Of the working set. Shape (k, sampled): gathered anew, for together they are large."""
+        """Of the working set. Shape (k, sampled)."""
+        return self._gathered() if self.held is None else self.held
+
+    def _gathered(self) -> Tensor:
         return self.columns.index_select(0, self.places)
 
     def improve(

@@ -45,6 +45,8 @@ SAMPLE_MEMORY = 1 / 3
 """Share of the memory allowed that a sample of rows may take."""
 MATRIX_MEMORY = 1 / 4
 """Share of it that the small matrices of all outputs may take."""
+COPY_MEMORY = 1 / 4
+"""Share of it that the outputs' copies of sampled activations may take."""
 PATH_RATIO = 3.0
 """Each penalty on the way to the one asked for is this many times the next."""
 PATH_ACCURACY = 0.5
@@ -201,7 +203,7 @@ def _descend(
             violation,
             (drawn, kept),
             penalty.joins_outputs,
-            sampler.largest_set(len(point.bias)),
+            sampler,
         )
         move = model.minimise(penalty, INNER_ACCURACY * optimality)
         del model, kept
@@ -226,7 +228,7 @@ def _model(
     violation: Tensor,
     sample: tuple[RowSample, Tensor],
     joint: bool,
-    largest: int,
+    sampler: _Sampler,
 ) -> QuadraticModel | JointModel:
     """The model of the loss around a point.
 
@@ -237,8 +239,9 @@ def _model(
         violation: How far each weight is from optimal. Shape (outputs, neurons).
         sample: Rows that stand for all, and their activations.
         joint: Whether the penalty ties outputs together, so that a neuron moves in all or in none.
-        largest: Most neurons in a working set.
+        sampler: Says how much memory there is.
     """
+    largest = sampler.largest_set(len(point.bias))
     (drawn, activations), curvature = sample, mean_loss.loss.select(sample[0].rows).curvature
     rows: dict[str, Any] = {
         "activations": activations,
@@ -250,7 +253,7 @@ def _model(
         (neurons,) = working_sets(*over_outputs, largest)
         return JointModel(point.weight, slope, neurons=neurons, **rows)
     sets = working_sets(point.weight, violation, largest)
-    return QuadraticModel(point.weight, slope, sets=sets, **rows)
+    return QuadraticModel(point.weight, slope, sets=sets, room=sampler.room, **rows)
 
 
 class _Sampler:
@@ -265,6 +268,7 @@ class _Sampler:
     def __init__(self, rows: StandardisedRows, memory: int, generator: torch.Generator) -> None:
         self.bytes, self.memory, self.generator = rows.like.element_size(), memory, generator
         self.most = max(1, int(SAMPLE_MEMORY * memory / (rows.shape[1] * self.bytes)))
+        self.room = COPY_MEMORY * memory
 
     def draw(self, amounts: Tensor, share: Tensor, count: int) -> RowSample:
         """About ``count`` rows, drawn as :func:`sample_rows` says."""
