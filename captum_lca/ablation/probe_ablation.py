@@ -14,6 +14,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from captum_lca.activations import Activations
+from captum_lca.colours import CHOICES as CHOICE_COLOURS
 from captum_lca.neurons import NeuronRanking, as_neuron_ids
 from captum_lca.probes import LinearProbe, fit_probe
 from captum_lca.probes.joint_scores import score_together
@@ -27,8 +28,6 @@ FRACTIONS = (0.05, 0.10, 0.15, 0.20)
 CHOICES = ("top", "random", "bottom")
 ACTIONS = ("keep", "remove")
 BASELINES = ("mean", "zero", "retrained")
-COLOURS = {"top": "#0072B2", "random": "#7F7F7F", "bottom": "#D55E00"}
-"""Okabe and Ito's colours, told apart by colour-blind readers."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +93,7 @@ class ProbeAblation:
         table = self.to_frame()
         table = table[(table["baseline"] == baseline) & (table["action"] == action)]
         for choice, rows in table.groupby("choice", sort=False):
-            colour = COLOURS[str(choice)]
+            colour = CHOICE_COLOURS[str(choice)]
             ax.plot(rows["neurons"], rows["score"], marker="o", color=colour, label=choice)
             low, high = rows["score"] - rows["spread"], rows["score"] + rows["spread"]
             ax.fill_between(rows["neurons"], low, high, color=colour, alpha=0.25, linewidth=0)

@@ -15,7 +15,7 @@ from torch import Tensor
 from captum_lca.analysis.ablated_readings import MEASURES, Readings
 from captum_lca.analysis.massive import MassiveActivations
 from captum_lca.analysis.neuron_choices import matched_bottom, matched_random, top_of
-from captum_lca.analysis.sentence_bootstrap import Estimate, SentenceBootstrap
+from captum_lca.analysis.sentence_bootstrap import Resampling, SentenceBootstrap
 from captum_lca.neurons import NeuronRanking
 
 WORDS = ("class", "others", "all", "class − others")
@@ -156,7 +156,7 @@ class Comparison:
         name: str,
         measure: str,
         words: str,
-        draws: Sequence[Estimate],
+        draws: Sequence[Resampling],
         massive: MassiveActivations,
     ) -> ModelEffect:
         estimate = draws[0] if len(draws) == 1 else self.bootstrap.over_draws(draws)
@@ -187,7 +187,7 @@ class Comparison:
         chosen = self._chosen(target, words)
         return float(values[chosen].mean()) if chosen.any() else math.nan
 
-    def _change(self, ids: Tensor, target: str, measure: str, words: str) -> Estimate:
+    def _change(self, ids: Tensor, target: str, measure: str, words: str) -> Resampling:
         if words == WORDS[3]:
             own = self._change(ids, target, measure, "class")
             return own - self._change(ids, target, measure, "others")

@@ -13,6 +13,7 @@ from tqdm.auto import tqdm
 from captum_lca.activations import Activations
 from captum_lca.analysis.held_out import Fold, Groups, is_unlabelled, sentence_folds
 from captum_lca.analysis.penalty_grid import L1S, L2S, PenaltyGrid
+from captum_lca.colours import COLOURS
 from captum_lca.probes import FitReport
 from captum_lca.probes.joint_scores import score_together
 from captum_lca.probes.labels import Labels, encode_labels
@@ -21,8 +22,6 @@ from captum_lca.probes.path import neurons_used, report_of
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-"""Okabe and Ito's colours, told apart by colour-blind readers."""
 MARKERS = "osD^vP*"
 
 

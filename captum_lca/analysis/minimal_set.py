@@ -15,6 +15,7 @@ from captum_lca.activations import Activations
 from captum_lca.analysis.growth import RESOLUTION, Growth, sizes
 from captum_lca.analysis.intervals import Estimate
 from captum_lca.analysis.retraining import Retraining
+from captum_lca.colours import COLOURS
 from captum_lca.neurons import NeuronRanking
 from captum_lca.probes.labels import Labels
 
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 RANDOM = "random"
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-"""Okabe and Ito's colours, told apart by colour-blind readers."""
 
 
 @dataclass(frozen=True)

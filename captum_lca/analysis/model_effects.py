@@ -26,15 +26,13 @@ from captum_lca.analysis.massive import MassiveActivations, massive_activations
 from captum_lca.analysis.neuron_choices import allowed_neurons, top_of
 from captum_lca.analysis.sentence_bootstrap import SentenceBootstrap
 from captum_lca.analysis.word_predictions import Predictor
+from captum_lca.colours import CHOICES
 from captum_lca.corpora import Corpus
 from captum_lca.neurons import NeuronRanking
 from captum_lca.probes import LinearProbe
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-COLOURS = {"top": "#0072B2", "random": "#7F7F7F", "bottom": "#D55E00"}
-"""Okabe and Ito's colours, told apart by colour-blind readers."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +104,7 @@ class ModelEffects:
         table = table[(table["target"] == target) & (table["measure"] == measure)]
         table = table[table["massive"] == massive]
         counts = sorted(table["neurons"].unique())
-        styles = [(choice, words) for choice in COLOURS for words in ("class", "others")]
+        styles = [(choice, words) for choice in CHOICES for words in ("class", "others")]
         for number, (choice, words) in enumerate(styles):
             rows = table[(table["choice"] == choice) & (table["words"] == words)]
             shift = 0.1 * (number - (len(styles) - 1) / 2)
@@ -116,8 +114,8 @@ class ModelEffects:
                 [rows["change"] - rows["low"], rows["high"] - rows["change"]],
                 marker="o",
                 linestyle="-" if words == "class" else ":",
-                color=COLOURS[choice],
-                markerfacecolor=COLOURS[choice] if words == "class" else "white",
+                color=CHOICES[choice],
+                markerfacecolor=CHOICES[choice] if words == "class" else "white",
                 capsize=2,
                 label=f"{choice}, {target if words == 'class' else 'other words'}",
             )

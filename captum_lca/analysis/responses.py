@@ -14,6 +14,7 @@ from torch import Tensor
 
 from captum_lca.activations import Activations, ActivationStore, as_store
 from captum_lca.analysis.selectivity import words_of
+from captum_lca.colours import COLOURS
 from captum_lca.neurons import as_neuron_ids
 from captum_lca.probes.labels import Labels, encode_labels
 from captum_lca.probes.rows import aligned_labels
@@ -21,8 +22,6 @@ from captum_lca.probes.rows import aligned_labels
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F7F7F", "#000000")
-"""Okabe and Ito's colours, told apart by colour-blind readers."""
 
 STYLES = ("-", "--", ":")
 """Of lines, when there are more classes than colours."""

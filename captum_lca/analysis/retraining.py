@@ -13,6 +13,7 @@ from torch import Tensor
 from captum_lca.activations import Activations, ActivationStore, as_store
 from captum_lca.analysis.held_out import Groups, sentence_numbers
 from captum_lca.analysis.intervals import Estimate, percentiles
+from captum_lca.analysis.sentence_bootstrap import SentenceBootstrap
 from captum_lca.neurons import NeuronLayout
 from captum_lca.probes import ElasticNet, LinearProbe, fit_probe
 from captum_lca.probes.joint_scores import gold_targets, missed_by_row
@@ -87,10 +88,7 @@ class Retraining:
         self._sentences = np.unique(mine, return_inverse=True)[1]
         self._worst = self._by_sentence(self._worst_by_row())
         self.full = Retrained(full, self._by_sentence(self._missed(full, None)))
-        rng = np.random.default_rng(seed)
-        sentences = len(self._worst)
-        even = np.full(sentences, 1 / sentences)
-        self._weights = rng.multinomial(sentences, even, size=RESAMPLES).astype(float)
+        self._weights = SentenceBootstrap(len(self._worst), RESAMPLES, seed).weights
 
     @property
     def metric(self) -> str:

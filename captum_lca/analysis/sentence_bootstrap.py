@@ -8,21 +8,23 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from captum_lca.analysis.intervals import LEVEL
+
 Floats = NDArray[np.float64]
-PERCENTILES = (2.5, 97.5)
+PERCENTILES = (50 * (1 - LEVEL), 50 * (1 + LEVEL))
 
 
 @dataclass(frozen=True)
-class Estimate:
+class Resampling:
     """A number with the values that it has in the bootstrap samples."""
 
     value: float
     samples: Floats
     """Shape (resamples,)."""
 
-    def __sub__(self, other: Estimate) -> Estimate:
+    def __sub__(self, other: Resampling) -> Resampling:
         """The paired difference: sample by sample."""
-        return Estimate(self.value - other.value, self.samples - other.samples)
+        return Resampling(self.value - other.value, self.samples - other.samples)
 
     @property
     def interval(self) -> tuple[float, float]:
@@ -54,7 +56,7 @@ class SentenceBootstrap:
         """How often each sentence is in each sample. Shape (resamples, sentences)."""
         self._picks = generator.random((resamples, 64))
 
-    def mean(self, sums: Floats, counts: Floats) -> Estimate:
+    def mean(self, sums: Floats, counts: Floats) -> Resampling:
         """Mean over words.
 
         Args:
@@ -63,9 +65,9 @@ class SentenceBootstrap:
         """
         with np.errstate(invalid="ignore", divide="ignore"):
             samples = (self.weights @ sums) / (self.weights @ counts)
-            return Estimate(float(sums.sum() / counts.sum()), samples)
+            return Resampling(float(sums.sum() / counts.sum()), samples)
 
-    def over_draws(self, draws: Sequence[Estimate]) -> Estimate:
+    def over_draws(self, draws: Sequence[Resampling]) -> Resampling:
         """Mean over random draws of neurons, which are drawn with replacement too."""
         count = len(draws)
         if count > self._picks.shape[1]:
@@ -73,4 +75,4 @@ class SentenceBootstrap:
         samples = np.stack([draw.samples for draw in draws], axis=1)
         picks = (self._picks[:, :count] * count).astype(int)
         mean = float(np.mean([draw.value for draw in draws]))
-        return Estimate(mean, np.take_along_axis(samples, picks, axis=1).mean(1))
+        return Resampling(mean, np.take_along_axis(samples, picks, axis=1).mean(1))

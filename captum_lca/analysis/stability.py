@@ -18,6 +18,7 @@ from captum_lca.activations import Activations, ActivationStore, as_store
 from captum_lca.analysis.agreement import ranks_of, spearman
 from captum_lca.analysis.held_out import Groups, sentence_numbers
 from captum_lca.analysis.overlap import top_overlap, top_salient
+from captum_lca.colours import BLUE, GREEN, VERMILION
 from captum_lca.neurons import NeuronLayout, NeuronRanking
 from captum_lca.probes import ElasticNet, LinearProbe, fit_probe
 from captum_lca.probes.labels import Labels
@@ -28,8 +29,7 @@ if TYPE_CHECKING:
 
 FACTORS = (0.5, 2.0)
 """What l1 and l2 are multiplied by for the neighbouring penalties."""
-COLOURS = {"bootstrap": "#0072B2", "seed": "#009E73", "penalty": "#D55E00"}
-"""Okabe and Ito's colours, told apart by colour-blind readers."""
+SOURCE_COLOURS = {"bootstrap": BLUE, "seed": GREEN, "penalty": VERMILION}
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ class Stability:
         for place, found in enumerate(self.sources):
             low, high = found.overlap_interval
             reach = [[max(0, found.overlap - low)], [max(0, high - found.overlap)]]
-            colour = COLOURS[found.source]
+            colour = SOURCE_COLOURS[found.source]
             ax.errorbar(place, found.overlap, yerr=reach, fmt="o", color=colour, capsize=4)
         ax.axhline(self.expected, color="black", linewidth=1, linestyle=":", label="chance")
         names = [f"{found.source}\n({found.rankings} fits)" for found in self.sources]
