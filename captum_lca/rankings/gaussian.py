@@ -23,6 +23,10 @@ from captum_lca.rankings.weight_mass import turns_between_layers
 
 SAMPLE = 4000
 """Rows that information is measured on."""
+CHOSEN = 50
+"""Neurons to choose. On MiniLM (UD English EWT, UPOS) later gains are below 0.003 bits and come to
+nothing at 140; a probe on the top 200 then does better if the others follow by themselves (0.908
+accuracy, 0.883 if all 200 are chosen)."""
 BATCH = 32
 """Neurons whose gains are brought up to date together."""
 
@@ -31,7 +35,7 @@ def gaussian(
     activations: Activations,
     labels: Labels,
     *,
-    count: int = 200,
+    count: int = CHOSEN,
     memory: int = DEFAULT_MEMORY,
     progress: bool = False,
     seed: int = 0,
@@ -60,7 +64,7 @@ def gaussian(
     Args:
         activations (Tensor, ndarray or ActivationStore): Rows × neurons; read twice, in blocks.
         labels (sequence or Tensor): One class per row.
-        count (int, optional): How many neurons to choose. Default: 200.
+        count (int, optional): How many neurons to choose. Default: 50.
         memory (int, optional): Bytes that the classes' covariances may take. If those of all
             neurons would take more, only the neurons that tell most by themselves can be chosen.
             Default: 1 GiB.

@@ -1,6 +1,8 @@
 """What holds for all rankings by score, and each beside an independent implementation."""
 
 import itertools
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -59,6 +61,12 @@ def test_methods_share_one_signature(name):
         assert ranking.order[-1] == 8  # the constant neuron
         assert (ranking.class_order[:, -1] == 8).all()
         assert set(ranking.top(3).tolist()) == {0, 1, 2}
+
+
+def test_the_documentation_lists_every_method():
+    page = Path(__file__).parents[2] / "docs" / "rankings.md"
+    listed = re.findall(r"^\| `(\w+)` \|", page.read_text(encoding="utf-8"), re.MULTILINE)
+    assert sorted(listed) == sorted(rankings.METHODS)
 
 
 @pytest.mark.parametrize("name", BY_CLASS)
