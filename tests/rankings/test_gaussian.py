@@ -12,6 +12,7 @@ from scipy.stats import multivariate_normal
 
 from captum_lca import rankings
 from captum_lca.activations import ActivationStore
+from captum_lca.rankings import class_gaussians
 from captum_lca.rankings.class_gaussians import ClassGaussians, class_covariances
 from captum_lca.rankings.class_moments import class_statistics
 from captum_lca.rankings.labelled import labelled_activations
@@ -172,7 +173,9 @@ def test_a_sample_stands_for_all_rows():
     assert set(first.top(3).tolist()) == set(other.top(3).tolist()) == expected
 
 
-def test_covariances_of_many_blocks():
+@pytest.mark.parametrize("strip", [1, 3, 256])
+def test_covariances_of_many_blocks(strip, monkeypatch):
+    monkeypatch.setattr(class_gaussians, "STRIP", strip)
     activations, labels = problem(rows=20_000)
     data = labelled_activations(activations, labels)
     statistics = class_statistics(data)
