@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from itertools import product
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -13,12 +13,13 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from captum_lca.activations import Activations
+from captum_lca.activations import Activations, as_store
 from captum_lca.colours import CHOICES as CHOICE_COLOURS
 from captum_lca.neurons import NeuronRanking, as_neuron_ids
 from captum_lca.probes import LinearProbe, fit_probe
 from captum_lca.probes.joint_scores import score_together
-from captum_lca.probes.labels import Labels
+from captum_lca.probes.labels import Labels, encode_labels
+from captum_lca.probes.rows import aligned_labels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -234,14 +235,26 @@ def _refits(cases: Sequence[_Case], ablations: Sequence[Sequence[Tensor]]) -> in
 def _retrained(probe: LinearProbe, gone: Tensor, train: tuple[Activations, Labels]) -> LinearProbe:
     if probe.report is None:  # checked at the start
         raise ValueError("re-training needs a probe with a report")
+    store = as_store(train[0], probe.layout)
     return fit_probe(
-        *train,
+        store,
+        _numbered(aligned_labels(store, train[1]), probe),
         probe.report.penalty,
         classes=probe.classes or None,
-        layout=probe.layout,
         neurons=_complement(gone, probe.layout.size),
         init=probe,
     )
+
+
+def _numbered(labels: Sequence[Any], probe: LinearProbe) -> list[Any]:
+    """Labels as positions in the probe's classes: integers may be those, or classes' names."""
+    targets = encode_labels(labels)
+    if not set(targets.classes) <= set(probe.classes):
+        return encode_labels(labels, probe.classes).numbered(len(labels))
+    place = {name: number for number, name in enumerate(probe.classes)}
+    names = [place[name] for name in targets.classes]
+    found = targets.numbered(len(labels))
+    return [names[label] if names and label is not None else label for label in found]
 
 
 def _complement(ids: Tensor, size: int) -> Tensor:

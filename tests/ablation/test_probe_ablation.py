@@ -141,6 +141,25 @@ def test_labels_unseen_in_training_count_as_errors(problem):
     assert result.full == pytest.approx(kept_right / 2)
 
 
+@pytest.mark.parametrize("classes", [None, ["zero", "one", "two", "three"]])
+def test_retraining_reads_integer_labels_as_the_probe_did(classes):
+    activations = torch.randn(60, 4, generator=torch.Generator().manual_seed(0))
+    labels = 1 + (activations[:, 0] > 0).long()  # 1 and 2: digits, or places in the classes
+    probe = fit_elastic_net(activations, labels, classes=classes)
+    result = ablate_probe(
+        probe,
+        weight_mass(probe),
+        activations,
+        labels,
+        counts=[1],
+        baselines=["retrained"],
+        actions=["keep"],
+        train=(activations, labels),
+        progress=False,
+    )
+    assert result.find("keep", "top", 1, "retrained").score > 0.95
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
