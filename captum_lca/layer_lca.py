@@ -31,7 +31,7 @@ class LayerLinguisticCorrelation(ProbedLayers, LayerAttribution):  # type: ignor
         torch.Size([8, ..., 384])
     """
 
-    @log_usage()  # type: ignore[untyped-decorator]
+    @log_usage(part_of_slo=True)  # type: ignore[untyped-decorator]
     def attribute(
         self, inputs: Inputs, target: Target = None, additional_forward_args: object = None
     ) -> Tensor | list[Tensor]:
@@ -56,3 +56,8 @@ class LayerLinguisticCorrelation(ProbedLayers, LayerAttribution):  # type: ignor
         tensors = self._activations(inputs, additional_forward_args)
         parts = [part.detach() for part in contributions(tensors, probe, classes)]
         return parts if len(parts) > 1 or isinstance(self.layer, list | tuple) else parts[0]
+
+    @property
+    def multiplies_by_inputs(self) -> bool:
+        """True: a contribution is the logit's slope times the activation less its mean."""
+        return True

@@ -68,7 +68,7 @@ class LinguisticCorrelationAnalysis(ProbedLayers, NeuronAttribution):  # type: i
         super().__init__(forward_func, layer, device_ids)
         self.neuron_attr_method = neuron_attr_method
 
-    @log_usage()  # type: ignore[untyped-decorator]
+    @log_usage(part_of_slo=True)  # type: ignore[untyped-decorator]
     def attribute(
         self,
         inputs: Inputs,
@@ -96,8 +96,10 @@ class LinguisticCorrelationAnalysis(ProbedLayers, NeuronAttribution):  # type: i
             target (str, int, Tensor or sequence, optional): Class name or index, or one for each
                 example. Not for a regression.
             additional_forward_args (Any, optional): As in Captum.
-            **method_options: For the ``attribute`` of ``neuron_attr_method``, such as ``baselines``
-                or ``n_steps``; floating-point inputs only.
+            **method_options: For the ``attribute`` of ``neuron_attr_method``, such as
+                ``baselines``, ``n_steps``, ``internal_batch_size`` or ``perturbations_per_eval``;
+                floating-point inputs only. Not ``attribute_to_neuron_input``: the probe reads what
+                layers put out.
 
         Returns:
             Tensor or tuple[Tensor, ...], the size of ``inputs``. For token ids, each position's
@@ -107,10 +109,15 @@ class LinguisticCorrelationAnalysis(ProbedLayers, NeuronAttribution):  # type: i
 
         Raises:
             NotFittedError: There is no probe yet.
-            ValueError: No such class or neuron, or inputs that are neither token ids nor
-                floating point.
+            ValueError: No such class or neuron, inputs that are neither token ids nor floating
+                point, or ``attribute_to_neuron_input``.
         """
         probe = self.fitted_probe()
+        if method_options.pop("attribute_to_neuron_input", False):
+            raise ValueError(
+                "attribute_to_neuron_input: the probe reads the layers' outputs; for the input of "
+                "a layer, give the module whose output it is, and fit a probe on that"
+            )
         classes = class_indices(probe, target)
         select = as_selector(neuron_selector, probe.layout)
         tensors = _format_tensor_into_tuples(inputs)
@@ -139,6 +146,15 @@ class LinguisticCorrelationAnalysis(ProbedLayers, NeuronAttribution):  # type: i
                 f"{tuple(tensors[0].shape)}; contributions can't be given the size of the inputs"
             )
         return share if isinstance(inputs, Tensor) else (share,)
+
+    @property
+    def multiplies_by_inputs(self) -> bool:
+        """As ``neuron_attr_method`` has it for floating-point inputs: True for the default.
+
+        Contributions for token ids are the logit's slope times the activation less its mean.
+        """
+        method = self.neuron_attr_method(self.forward_func, self.layers[0].module)
+        return bool(method.multiplies_by_inputs)
 
     def has_convergence_delta(self) -> bool:
         """True: over all neurons, contributions and the bias add up to the logit."""
@@ -184,7 +200,12 @@ class LinguisticCorrelationAnalysis(ProbedLayers, NeuronAttribution):  # type: i
     def neuron_selector(
         self, target: str | int | None, k: int, layer: nn.Module | str | None = None
     ) -> Selector:
-        """The class's ``k`` most salient neurons of one layer, for any Captum neuron method.
+        """The class's ``k`` most salient neurons of one layer, for Captum's neuron methods.
+
+        For all of them but NeuronConductance. That applies a callable to the gradients at the
+        layer as well, and multiplies one sum over the neurons by another: what comes out belongs
+        to no neuron, whatever the callable. Conductance is additive over neurons: ask for one
+        (position, index in the layer) at a time and add up what it gives.
 
         Args:
             target (str or int): The class; None for a regression.

@@ -15,6 +15,7 @@ from captum_lca.activations import ModelLayer, evaluate_layers, evaluating, reso
 from captum_lca.contributions import class_index, joined_activations
 from captum_lca.labelled_rows import LabelledRows
 from captum_lca.neurons import NeuronRanking
+from captum_lca.probed_model import ProbedModel
 from captum_lca.probes import LinearProbe, fit_elastic_net
 from captum_lca.rankings import weight_mass
 
@@ -51,7 +52,7 @@ class ProbedLayers(InternalAttribution):  # type: ignore[misc]
         self.model_func = forward_func
         self.layers = _resolve(forward_func, layer)
         self.probe = None
-        self.forward_func = self.probe_logits
+        self.forward_func = ProbedModel(forward_func, self.probe_logits)
 
     @classmethod
     def from_probe(
@@ -87,6 +88,7 @@ class ProbedLayers(InternalAttribution):  # type: ignore[misc]
         labels: Tensor | Sequence[Any],
         additional_forward_args: object = None,
         internal_batch_size: int | None = None,
+        show_progress: bool = False,
         **fit_options: Any,
     ) -> Self:
         """Train the probe on the layers' activations for these inputs.
@@ -104,6 +106,7 @@ class ProbedLayers(InternalAttribution):  # type: ignore[misc]
             additional_forward_args (Any, optional): As in Captum.
             internal_batch_size (int, optional): Examples that go through the model at once.
                 Default: all.
+            show_progress (bool, optional): Show a bar of the batches done. Default: False.
             **fit_options: For :func:`~captum_lca.fit_elastic_net`: ``l1``, ``l2``, ``classes``, …
 
         Returns:
@@ -119,7 +122,8 @@ class ProbedLayers(InternalAttribution):  # type: ignore[misc]
         size = internal_batch_size or examples
         rows = LabelledRows(self.layers)
         with self._evaluating():
-            for start in range(0, examples, size):
+            starts = range(0, examples, size)
+            for start in tqdm(starts, desc="activations", disable=not show_progress):
                 part = slice(start, start + size)
                 tensors = self._activations(
                     tuple(tensor[part] for tensor in inputs),

@@ -97,7 +97,12 @@ def test_is_captums(lca, model):
     assert isinstance(LayerLinguisticCorrelation(model, model.embeddings), LayerAttribution)
     assert lca.get_name() == "Linguistic Correlation Analysis"
     assert lca.has_convergence_delta()
-    assert not lca.multiplies_by_inputs
+    assert lca.multiplies_by_inputs
+    slopes = LinguisticCorrelationAnalysis(model, "hidden", neuron_attr_method=NeuronGradient)
+    assert not slopes.multiplies_by_inputs
+    layered = LayerLinguisticCorrelation(model, model.embeddings)
+    assert layered.get_name() == "Layer Linguistic Correlation"
+    assert layered.multiplies_by_inputs
 
 
 def test_attributes_by_hand(by_hand):
@@ -128,6 +133,16 @@ def test_strings_and_batches_fit_the_same(model, layers, batch, lca):
         ids, words, mask, internal_batch_size=7
     )
     assert torch.allclose(fitted.probe.weight, lca.probe.weight, atol=1e-4)
+
+
+def test_a_bar_counts_the_batches(model, batch, capsys):
+    ids, mask, labels = batch
+    lca = LinguisticCorrelationAnalysis(model, model.embeddings)
+    lca.fit(ids, labels, mask, internal_batch_size=10, show_progress=True)
+    assert "activations: 100%" in (shown := capsys.readouterr().err)
+    assert "4/4" in shown
+    lca.fit(ids, labels, mask)
+    assert not capsys.readouterr().err
 
 
 def test_fit_dataloader_takes_collated_batches(model, layers, batch, lca):
@@ -351,6 +366,8 @@ def test_wrong_questions(lca, batch, selector, target, message):
 
 def test_wrong_inputs(lca, batch):
     ids, mask, _ = batch
+    with pytest.raises(ValueError, match="attribute_to_neuron_input: the probe reads the layers"):
+        lca.attribute(ids, [1], target="a", attribute_to_neuron_input=True)
     with pytest.raises(ValueError, match="inputs must be one integer tensor of token ids"):
         lca.attribute((ids, mask), [1], target="a")
 
