@@ -1,4 +1,4 @@
-"""The command line: ``captum-lca demo | extract | analyze | ablate``."""
+"""The command line: ``captum-lca demo | extract | analyze | compare | ablate``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Sequence
 
 from captum_lca import __version__
-from captum_lca.cli import ablate, analyze, demo, extract
+from captum_lca.cli import ablate, analyze, compare, demo, extract
 from captum_lca.cli.options import BAD_INPUT, Parser
 from captum_lca.cli.printing import one_line, show_warning
 
@@ -17,6 +17,7 @@ COMMANDS = {
     "demo": (demo, "the whole method on a small real model and a generated corpus"),
     "extract": (extract, "activations of a text, as a store on disk"),
     "analyze": (analyze, "probe, ranking and ablation of one or more properties"),
+    "compare": (compare, "models, a model before and after fine-tuning, or languages"),
     "ablate": (ablate, "the neurons that analyze found, ablated in the model itself"),
 }
 """Per command its module (``add_options`` and ``run``), and what it is for."""

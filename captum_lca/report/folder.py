@@ -82,6 +82,21 @@ def write_study(
         write_answer(answer, folder)
 
 
+def write_comparison(found: Answer, folder: Path, settings: dict[str, Any]) -> None:
+    """Write what a comparison of runs found: ``NAME.json``, and tables and plots.
+
+    Args:
+        found: What to write.
+        folder: Where; made if it is not there, files of the same names are replaced.
+        settings: What the results were made from; goes into the JSON as it is.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    results = finite({"settings": settings, "comparison": found.name, **found.summary})
+    text = json.dumps(results, indent=1, ensure_ascii=False, allow_nan=False)
+    write_aside(folder / f"{found.name}.json", lambda path: path.write_text(text, "utf-8"))
+    write_answer(found, folder)
+
+
 def write_answer(answer: Answer, folder: Path) -> None:
     """Write the tables of an answer as CSV, and its plots as PNG."""
     for part, table in answer.tables.items():
