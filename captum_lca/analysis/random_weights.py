@@ -52,7 +52,7 @@ class RandomWeights:
         if ax is None:
             _, ax = plt.subplots(figsize=(4, 3.5), layout="constrained")
         heights = [self.trained, float(np.mean(self.random))]
-        spread = [0, np.nan_to_num(self.spread)]
+        spread = [float("nan"), self.spread]
         ax.bar(
             ["trained", "random weights"],
             heights,
@@ -60,6 +60,8 @@ class RandomWeights:
             color=["#0072B2", "#7F7F7F"],
             capsize=4,
         )
+        if self.metric == "accuracy":
+            ax.set_ylim(0, 1)
         ax.set_ylabel(self.metric)
         return ax
 

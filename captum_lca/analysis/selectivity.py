@@ -107,7 +107,7 @@ class Selectivity:
         places = np.arange(len(self.probes))
         task = [probe.accuracy for probe in self.probes]
         control = [probe.control_accuracy for probe in self.probes]
-        spread = np.nan_to_num([probe.spread for probe in self.probes])
+        spread = [probe.spread for probe in self.probes]
         ax.bar(places - 0.2, task, 0.38, color="#0072B2", label="task")
         ax.bar(
             places + 0.2,
