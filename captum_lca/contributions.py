@@ -33,8 +33,8 @@ def class_indices(probe: LinearProbe, target: Target) -> int | Tensor:
 
     Args:
         probe: Its classes.
-        target: A class name or index, or a sequence or tensor of one per example; None for a
-            regression.
+        target: A class name or index (also as a tensor with one element), or a sequence or tensor
+            of one per example; None for a regression.
 
     Returns:
         A single index, or an int64 tensor of shape (batch,).
@@ -49,7 +49,7 @@ def class_indices(probe: LinearProbe, target: Target) -> int | Tensor:
     if target is None:
         raise ValueError(f"say which class, as target=…; the probe has {list(probe.classes)}")
     if isinstance(target, Tensor):
-        target = target.flatten().tolist() if target.dim() else int(target)
+        target = int(target) if target.numel() == 1 else target.flatten().tolist()
     if isinstance(target, str | int):
         return class_index(probe, target)
     return torch.tensor([class_index(probe, each) for each in target])

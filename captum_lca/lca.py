@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import torch
 from captum._utils.common import (
     _format_additional_forward_args,
     _format_tensor_into_tuples,
-    _verify_select_column,
 )
 from captum.attr import NeuronIntegratedGradients
 from captum.attr._utils.attribution import NeuronAttribution
 from captum.log import log_usage
 from torch import Tensor, nn
 
-from captum_lca.activations import ModelLayer, evaluate_layers
+from captum_lca.activations import ModelLayer
+from captum_lca.contribution_model import ContributionModel
 from captum_lca.contributions import Target, class_indices, contributions
-from captum_lca.neurons import NeuronLayout, as_neuron_ids
 from captum_lca.probed_layers import Inputs, ProbedLayers
-from captum_lca.probes import LinearProbe
-
-Selector = Callable[[Tensor | tuple[Tensor, ...]], Tensor]
-NeuronSelector = int | tuple[int | slice, ...] | Iterable[int] | Tensor | Selector
+from captum_lca.selectors import NeuronSelector, Selector, as_selector, share_per_position
 
 
 class LinguisticCorrelationAnalysis(ProbedLayers, NeuronAttribution):  # type: ignore[misc]
@@ -75,8 +71,9 @@ class LinguisticCorrelationAnalysis(ProbedLayers, NeuronAttribution):  # type: i
         neuron_selector: NeuronSelector,
         target: Target = None,
         additional_forward_args: object = None,
+        return_convergence_delta: bool = False,
         **method_options: Any,
-    ) -> Inputs:
+    ) -> Inputs | tuple[Inputs, Tensor]:
         """How much the selected neurons contribute to the probe's logit for a class.
 
         Args:
@@ -96,6 +93,9 @@ class LinguisticCorrelationAnalysis(ProbedLayers, NeuronAttribution):  # type: i
             target (str, int, Tensor or sequence, optional): Class name or index, or one for each
                 example. Not for a regression.
             additional_forward_args (Any, optional): As in Captum.
+            return_convergence_delta (bool, optional): Also return what
+                :meth:`compute_convergence_delta` gives: for all neurons, the error; for fewer, with
+                the sign turned, what the others contribute. Default: False.
             **method_options: For the ``attribute`` of ``neuron_attr_method``, such as
                 ``baselines``, ``n_steps``, ``internal_batch_size`` or ``perturbations_per_eval``;
                 floating-point inputs only. Not ``attribute_to_neuron_input``: the probe reads what
@@ -120,18 +120,45 @@ class LinguisticCorrelationAnalysis(ProbedLayers, NeuronAttribution):  # type: i
             )
         classes = class_indices(probe, target)
         select = as_selector(neuron_selector, probe.layout)
-        tensors = _format_tensor_into_tuples(inputs)
-        if all(tensor.is_floating_point() for tensor in tensors):
-            read = ContributionModel(self, probe, len(tensors))
-            method = self.neuron_attr_method(read, read.contribution)
-            args = _format_additional_forward_args(additional_forward_args) or ()
-            attributions: Inputs = method.attribute(
-                inputs,
-                neuron_selector=select,
-                additional_forward_args=(classes, *args),
-                **method_options,
-            )
+        floating = all(each.is_floating_point() for each in _format_tensor_into_tuples(inputs))
+        attribute = self._carried_back if floating else self._at_the_tokens
+        attributions = attribute(inputs, select, classes, additional_forward_args, method_options)
+        if not return_convergence_delta:
             return attributions
+        delta: Tensor = self.compute_convergence_delta(
+            attributions, inputs, target, additional_forward_args, method_options.get("baselines")
+        )
+        return attributions, delta
+
+    def _carried_back(
+        self,
+        inputs: Inputs,
+        select: Selector,
+        classes: int | Tensor,
+        additional_forward_args: object,
+        method_options: dict[str, Any],
+    ) -> Inputs:
+        """What the neuron method gives for the selected contributions."""
+        read = ContributionModel(self, self.fitted_probe(), len(_format_tensor_into_tuples(inputs)))
+        args = _format_additional_forward_args(additional_forward_args) or ()
+        attributions: Inputs = self.neuron_attr_method(read, read.contribution).attribute(
+            inputs,
+            neuron_selector=select,
+            additional_forward_args=(classes, *args),
+            **method_options,
+        )
+        return attributions
+
+    def _at_the_tokens(
+        self,
+        inputs: Inputs,
+        select: Selector,
+        classes: int | Tensor,
+        additional_forward_args: object,
+        method_options: dict[str, Any],
+    ) -> Inputs:
+        """The selected contributions, each at the position where it arises."""
+        tensors = _format_tensor_into_tuples(inputs)
         if len(tensors) != 1 or method_options:
             raise ValueError(
                 "inputs must be one integer tensor of token ids, or floating-point tensors "
@@ -139,7 +166,8 @@ class LinguisticCorrelationAnalysis(ProbedLayers, NeuronAttribution):  # type: i
                 "additional_forward_args"
             )
         activations = self._activations(tensors, additional_forward_args)
-        share = _share_per_position(contributions(activations, probe, classes), select)
+        parts = contributions(activations, self.fitted_probe(), classes)
+        share = share_per_position(parts, select)
         if share.shape != tensors[0].shape:
             raise ValueError(
                 f"the layers have {tuple(share.shape)} positions, the inputs "
@@ -260,103 +288,3 @@ class LinguisticCorrelationAnalysis(ProbedLayers, NeuronAttribution):  # type: i
         chosen = torch.as_tensor(classes, device=logits.device).expand(len(logits))
         index = chosen.reshape(-1, *[1] * (logits.dim() - 1)).expand(*logits.shape[:-1], 1)
         return logits.gather(-1, index).flatten(1).sum(1)
-
-
-class ContributionModel(nn.Module):
-    """The model up to the probe, with the neurons' contributions as the output of one module.
-
-    Captum's neuron methods hook a single module; the neurons of LCA sit in several. Here they come
-    together in :attr:`contribution`, which is the layer to give to such a method.
-
-    Args:
-        layers: The model and its layers.
-        probe: The probe on them.
-        inputs: How many input tensors the forward function takes.
-    """
-
-    def __init__(self, layers: ProbedLayers, probe: LinearProbe, inputs: int) -> None:
-        super().__init__()
-        self._layers = layers
-        self._inputs = inputs
-        if isinstance(layers.model_func, nn.Module):
-            self.model = layers.model_func
-        self.contribution = Contribution(probe)
-
-    def forward(self, *args: Any) -> Tensor:
-        """Inputs, the target class, additional arguments → the logit less its bias.
-
-        Returns:
-            Summed over positions. Shape (batch,).
-        """
-        inputs, target, others = args[: self._inputs], args[self._inputs], args[self._inputs + 1 :]
-        tensors = evaluate_layers(
-            self._layers.model_func,
-            inputs,
-            self._layers.layers,
-            additional_forward_args=others,
-            device_ids=self._layers.device_ids,
-            grad_enabled=torch.is_grad_enabled(),
-        )
-        parts = self.contribution(target, *tensors)
-        return cast(Tensor, sum(part.flatten(1).sum(1) for part in parts))
-
-
-class Contribution(nn.Module):
-    """Layers' activations → what their neurons contribute to the probe's logit."""
-
-    def __init__(self, probe: LinearProbe) -> None:
-        super().__init__()
-        self.probe = probe
-
-    def forward(self, target: int | Tensor, *tensors: Tensor) -> tuple[Tensor, ...]:
-        """One tensor per layer, (batch, …, neurons of the layer), for the class ``target``."""
-        return tuple(contributions(tensors, self.probe, target))
-
-
-def as_selector(selector: NeuronSelector, layout: NeuronLayout) -> Selector:
-    """Any form of neuron selector as a callable from contributions to one scalar per example.
-
-    Raises:
-        ValueError: An id outside the layout, or given twice.
-    """
-    if callable(selector):
-        return selector
-    if isinstance(selector, tuple):
-        return lambda parts: _selected_column(_joined(parts), selector)
-    ids = as_neuron_ids([selector] if isinstance(selector, int) else selector, layout)
-    return lambda parts: _joined(parts)[..., ids].flatten(1).sum(1)
-
-
-def _joined(parts: Tensor | tuple[Tensor, ...]) -> Tensor:
-    return parts if isinstance(parts, Tensor) else torch.cat(parts, dim=-1)
-
-
-def _selected_column(joined: Tensor, index: tuple[int | slice, ...]) -> Tensor:
-    if len(index) != joined.dim() - 1:
-        raise ValueError(
-            f"a tuple selects one neuron or slice in each of the {joined.dim() - 1} dimensions "
-            f"behind the first; found {index}. For several neurons, give a list of global ids"
-        )
-    return cast(Tensor, _verify_select_column(joined, index)).reshape(len(joined), -1).sum(1)
-
-
-def _share_per_position(parts: Sequence[Tensor], select: Selector) -> Tensor:
-    """What each position adds to the selected scalar, for a selector that is linear.
-
-    Args:
-        parts: Contributions per layer, each (batch, …, neurons of the layer).
-        select: From contributions to one scalar per example.
-
-    Returns:
-        Contribution × derivative, summed over neurons. Shape (batch, …).
-    """
-    with torch.enable_grad():
-        leaves = tuple(part.detach().requires_grad_() for part in parts)
-        selected = select(leaves if len(leaves) > 1 else leaves[0])
-        slopes = torch.autograd.grad(selected.sum(), leaves, allow_unused=True)
-    shares = [
-        (leaf.detach() * slope).sum(-1)
-        for leaf, slope in zip(leaves, slopes, strict=True)
-        if slope is not None
-    ]
-    return torch.stack(shares).sum(0)

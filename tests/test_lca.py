@@ -200,6 +200,12 @@ def test_all_neurons_and_the_bias_make_the_logit(lca, batch, hidden):
     attribution = lca.attribute(ids, range(48), target="b", additional_forward_args=mask)
     logit = lca.probe(hidden)[..., 1]
     assert (attribution + lca.probe.bias[1] - logit).abs().max() < 1e-4
+    # a tensor with one element means all examples, as in Captum
+    one = lca.attribute(ids, range(48), torch.tensor([1]), mask)
+    assert torch.equal(one, attribution)
+    again, delta = lca.attribute(ids, range(48), "b", mask, return_convergence_delta=True)
+    assert torch.equal(again, attribution)
+    assert delta.abs().max() < 1e-4
     shifted = lca.compute_convergence_delta(attribution + 1, ids, "b", mask)
     assert shifted.mean().item() == pytest.approx(7, abs=1e-4)
 
