@@ -128,7 +128,9 @@ def solve(
         some = loss.select(drawn.rows)
         start, taken = _follow(path, kept, some, drawn.share, sampler, max_iterations)
     del kept
-    point, target = _evaluated(mean_loss, *start), tolerance * strongest
+    point = _evaluated(mean_loss, *start)
+    # Constant neurons alone have no gradient; of the biases' own, rounding is left.
+    target = max(tolerance * strongest, torch.finfo(slope.dtype).eps)
     left, little = max_iterations - taken, LEFT_OVER * tolerance
     point, optimality, steps = _descend(mean_loss, point, penalty, sampler, target, left, little)
     steps += taken

@@ -315,3 +315,11 @@ def test_read_only_arrays_are_read_without_a_warning() -> None:
         probe = fit_elastic_net(array, LABELS)
     assert isinstance(probe, LinearProbe)
     assert np.isfinite(probe.weight.numpy()).all()
+
+
+def test_constant_neurons_alone_are_no_reason_to_warn():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        probe = fit_elastic_net(torch.ones(30, 3), ["a", "b", "c"] * 10)
+    assert probe.report.converged
+    assert not probe.weight.any()
