@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from captum_lca.analysis import compare_fine_tuning
 from captum_lca.cli.analyze import settings_of
+from captum_lca.cli.comparisons import KINDS
 from captum_lca.cli.options import Parser, penalty, positive
-from captum_lca.cli.printing import is_watched, printable
+from captum_lca.cli.printing import printable
 from captum_lca.cli.runs import Run, open_run
-from captum_lca.report import Answer, write_comparison
+from captum_lca.report import write_comparison
 
 
 def add_options(parser: Parser) -> None:
@@ -25,7 +24,8 @@ def add_options(parser: Parser) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--as", dest="kind", choices=list(KINDS),
-        help="what to compare (default: what the runs allow)",
+        help="what to compare (one text and two models of one shape and tokenizer: fine-tuning; "
+        "one text: models; one model: languages)",
     )  # fmt: skip
     parser.add_argument("--property", help="what to read as labels of stores")
     parser.add_argument("--out", required=True, help="folder for the results")
@@ -42,8 +42,6 @@ def run(options: argparse.Namespace) -> None:
     runs = [open_run(folder, options.property, options.seed) for folder in options.runs]
     kind = options.kind or kind_of(runs)
     check_comparable(runs, kind)
-    if kind not in KINDS:
-        raise ValueError(f"{_names(runs)}: {kind} can't be compared yet; --as {', '.join(KINDS)}")
     found = KINDS[kind](runs, options)
     write_comparison(found, Path(options.out), settings_of(options))
     print(f"{runs[0].subject}: {kind}")
@@ -84,6 +82,11 @@ def check_comparable(runs: Sequence[Run], kind: str) -> None:
     if kind == "languages":
         if not _same(run.model for run in runs):
             raise ValueError(f"{names}: languages are compared in one model; the models differ")
+        shared = set.intersection(*(set(run.classes) for run in runs))
+        if len(shared) < 2 and any(run.classes for run in runs):
+            raise ValueError(
+                f"{names}: fewer than two classes are in all of them; found {sorted(shared)}"
+            )
         return
     if not _same(run.text for run in runs):
         raise ValueError(f"{names}: {kind} are compared on one text; the corpora differ")
@@ -92,47 +95,6 @@ def check_comparable(runs: Sequence[Run], kind: str) -> None:
     _agree(runs, "classes", [run.classes for run in runs])
     if not _same((*run.train.labels, *run.test.labels) for run in runs):
         raise ValueError(f"{names}: the labels of {runs[0].subject!r} differ from run to run")
-
-
-def _fine_tuning(runs: Sequence[Run], options: argparse.Namespace) -> Answer:
-    before, after = runs
-    found = compare_fine_tuning(
-        before.train.activations,
-        after.train.activations,
-        before.train.labels,
-        test=(before.test.activations, after.test.activations, before.test.labels),
-        count=options.count,
-        l1=options.l1,
-        l2=options.l2,
-        seed=options.seed,
-        progress=is_watched(),
-    )
-    overlap = found.overlap
-    full = [probes.full for probes in (found.probes_before, found.probes_after)]
-    metric = found.probes_before.metric
-    return Answer(
-        name="fine-tuning",
-        line=f"shift of the centre of gravity {found.shift} of the depth; overlap of the top "
-        f"{found.count} {overlap.overlap:.2f} (chance {overlap.expected:.2f}); {metric} "
-        f"{full[0]} before, {full[1]} after",
-        summary={
-            "count": found.count,
-            "shift": asdict(found.shift),
-            "overlap": asdict(overlap),
-            "metric": metric,
-            "before": asdict(full[0]),
-            "after": asdict(full[1]),
-            "layers": found.to_frame().to_dict("records"),
-        },
-        tables={"": found.to_frame()},
-        draw=lambda axes: found.plot(axes[0]),
-    )
-
-
-KINDS: dict[str, Callable[[Sequence[Run], argparse.Namespace], Answer]] = {
-    "fine-tuning": _fine_tuning,
-}
-"""Every way to compare runs, by name."""
 
 
 def _same(values: Any) -> bool:

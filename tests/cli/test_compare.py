@@ -1,5 +1,6 @@
 import json
 import shutil
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -90,6 +91,41 @@ def test_a_model_and_itself(compare, tmp_path):
     assert found["overlap"]["overlap"] == 1
 
 
+def test_models_on_one_text(compare, tmp_path):
+    status, printed, _ = compare("base", "small", "tuned")
+    assert status == 0
+    assert printed.startswith("number: models\n")
+    found, table = results(tmp_path / "out", "models")
+    assert table["run"].tolist() == ["base", "small", "tuned"]
+    assert table["neurons"].tolist() == [72, 64, 72]
+    assert (table["minimal"] <= table["neurons"]).all()
+    assert table["centre"].between(0, 1).all()
+    layers = pd.DataFrame(found["layers"]).groupby("run", sort=False)
+    assert layers["depth"].max().tolist() == [1, 1, 1]
+    assert layers["neurons"].sum().tolist() == [4, 3, 4]
+
+
+def test_languages_in_one_model(compare, tmp_path):
+    status, printed, _ = compare("base", "language")
+    assert status == 0
+    assert printed.startswith("number: languages\n")
+    found, table = results(tmp_path / "out", "languages")
+    assert len(table) == 1
+    assert 0 <= table["layer_similarity"][0] <= 1
+    transfer = pd.DataFrame(found["transfer"]).set_index(["trained", "tested"])["score"]
+    assert transfer["base", "language"] == table["first_in_second"][0]
+    study = json.loads((tmp_path / "out" / "languages.json").read_text())["settings"]["runs"][0]
+    own = json.loads((Path(study) / "results.json").read_text())["test"]["accuracy"]
+    assert transfer["base", "base"] == pytest.approx(own)  # a study's probe has the same penalties
+
+
+def test_a_text_and_itself_as_languages(compare, tmp_path):
+    assert compare("base", "tuned/../base", "--as", "languages")[0] == 0
+    table = results(tmp_path / "out", "languages")[1]
+    for column in ("overlap", "spearman", "layer_similarity"):
+        assert table[column][0] == pytest.approx(1)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -104,6 +140,8 @@ def test_a_model_and_itself(compare, tmp_path):
         (["model-store", "base", "--property", "mood"], "no property 'mood'; it has: upos"),
         (["base", "small", "--as", "fine-tuning"], "the layouts differ"),
         (["base", "language", "--as", "fine-tuning"], "on one text; the corpora differ"),
+        (["base", "language", "--as", "models"], "on one text; the corpora differ"),
+        (["base", "tuned", "--as", "languages"], "compared in one model; the models differ"),
         (["base", "tuned", "small", "--as", "fine-tuning"], "between two runs; found 3"),
     ],
 )
@@ -134,6 +172,20 @@ def test_labels_that_differ(compare, folder, runs, tmp_path):
         )
         assert status == 2
         assert ("the labels of 'number' differ" if name == "swapped" else "classes differ") in said
+
+
+def test_languages_need_classes_in_common(compare, folder, tmp_path):
+    corpus = generate_corpus(40, seed=1)
+    renamed = [label and label.lower() for label in corpus.labels["number"]]
+    for name, labels in (("one", corpus.labels["number"]), ("two", renamed)):
+        corpus.with_labels("number", labels).save(tmp_path / "text.json")
+        command = ["extract", "--corpus", tmp_path / "text.json", "--model", folder / "model"]
+        command += ["--property", "number", "--out", tmp_path / name]
+        assert main([str(part) for part in command]) == 0
+    stores = [tmp_path / "one", tmp_path / "two"]
+    status, _, said = compare(*stores, "--property", "number", "--as", "languages")
+    assert status == 2
+    assert "fewer than two classes are in all of them" in said
 
 
 def test_activations_that_are_gone(compare, runs, tmp_path):
