@@ -30,6 +30,7 @@ from captum_lca.analysis.layer_redundancy import LayerLoss, LayerRedundancy, lay
 from captum_lca.analysis.massive import MassiveActivations, massive_activations
 from captum_lca.analysis.minimal_set import MinimalSet, SizePoint, minimal_set
 from captum_lca.analysis.model_effects import ModelEffects, model_effects
+from captum_lca.analysis.models import ModelComparison, ModelProfile, compare_models
 from captum_lca.analysis.overlap import Overlap, set_overlap, top_overlap
 from captum_lca.analysis.penalty_search import PenaltyPoint, PenaltySearch, search_penalties
 from captum_lca.analysis.random_weights import RandomWeights, random_weights
@@ -67,8 +68,10 @@ __all__ = [
     "LayerShare",
     "MassiveActivations",
     "MinimalSet",
+    "ModelComparison",
     "ModelEffect",
     "ModelEffects",
+    "ModelProfile",
     "NeuronResponses",
     "Overlap",
     "PenaltyPoint",
@@ -86,6 +89,7 @@ __all__ = [
     "centre_of_gravity",
     "centre_shift",
     "compare_fine_tuning",
+    "compare_models",
     "correlation_clusters",
     "cross_validate_penalties",
     "disjoint_sets",
