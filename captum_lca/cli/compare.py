@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from captum_lca.analysis.centre_of_gravity import DEFAULT_SHARE
 from captum_lca.cli.analyze import settings_of
 from captum_lca.cli.comparisons import KINDS
-from captum_lca.cli.options import Parser, penalty, positive
+from captum_lca.cli.options import Parser, penalty, share
 from captum_lca.cli.printing import printable
 from captum_lca.cli.runs import Run, open_run
 from captum_lca.report import write_comparison
@@ -30,8 +31,9 @@ def add_options(parser: Parser) -> None:
     parser.add_argument("--property", help="what to read as labels of stores")
     parser.add_argument("--out", required=True, help="folder for the results")
     parser.add_argument(
-        "--count", type=positive, help="neurons that count as salient (5 %% of all)"
-    )
+        "--share", type=share, default=DEFAULT_SHARE,
+        help="of the neurons, how many count as salient (%(default)s)",
+    )  # fmt: skip
     parser.add_argument("--l1", type=penalty, default=1e-3, help="strength of Σ|W| (%(default)s)")
     parser.add_argument("--l2", type=penalty, default=1e-4, help="strength of ΣW² (%(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="(%(default)s)")

@@ -13,14 +13,10 @@ from typing import Any
 import pandas as pd
 
 from captum_lca.analysis import (
-    centre_of_gravity,
     compare_fine_tuning,
-    focus,
-    minimal_set,
-    rank_half_samples,
+    compare_models,
     ranking_agreement,
 )
-from captum_lca.analysis.centre_of_gravity import checked_count
 from captum_lca.cli.printing import is_watched
 from captum_lca.cli.runs import Run
 from captum_lca.colours import COLOURS
@@ -61,7 +57,7 @@ class Fitted:
     @property
     def count(self) -> int:
         """Neurons that count as salient."""
-        return checked_count(self.ranking, self.options.count)
+        return salient_count(len(self.ranking), self.options)
 
     def score_of(self, probe: LinearProbe) -> float:
         """A probe's accuracy (R²) on this run's test rows; unseen labels count as errors."""
@@ -84,40 +80,33 @@ class Fitted:
 
 def models(runs: Sequence[Run], options: argparse.Namespace) -> Answer:
     """How models differ: minimal sets, layers on one axis of relative depth, focus."""
-    fitted = _fitted(runs, options)
-    rows: list[dict[str, Any]] = []
-    for one in fitted:
-        again: dict[str, Any] = {**one.fit, "progress": is_watched()}
-        few = minimal_set(*one.data, one.ranking, test=one.held_out, draws=0, **again)
-        halves = rank_half_samples(*one.data, init=one.probe, **again)
-        centre = centre_of_gravity(one.ranking, one.count, resampled=halves)
-        shared = focus(one.probe).classes[0]
-        rows.append(
-            {
-                "run": one.name,
-                "neurons": len(one.ranking),
-                few.metric: few.full_accuracy,
-                "minimal": len(few.neurons),
-                "minimal_low": few.size_interval[0],
-                "minimal_high": few.size_interval[1],
-                "centre": centre.value,
-                "centre_low": centre.low,
-                "centre_high": centre.high,
-                "effective": shared.effective,
-                "layer_entropy": shared.layer_entropy,
-            }
-        )
-    table = pd.DataFrame(rows)
-    profiles = pd.concat([one.layers() for one in fitted], ignore_index=True)
-    fewest = min(rows, key=lambda row: row["minimal"])
-    lowest = min(rows, key=lambda row: row["centre"])
+    names = _short_names(runs)
+    found = compare_models(
+        {name: run.train.activations for name, run in zip(names, runs, strict=True)},
+        runs[0].train.labels,
+        test=(
+            {name: run.test.activations for name, run in zip(names, runs, strict=True)},
+            runs[0].test.labels,
+        ),
+        share=options.share,
+        l1=options.l1,
+        l2=options.l2,
+        seed=options.seed,
+        progress=is_watched(),
+    )
+    fewest = min(found.models, key=lambda model: len(model.minimal.neurons))
+    lowest = min(found.models, key=lambda model: model.centre.value)
     return Answer(
         name="models",
-        line=f"fewest neurons are enough in {fewest['run']} ({fewest['minimal']:,}); salient "
-        f"neurons sit lowest in {lowest['run']} (centre {lowest['centre']:.2f} of the depth)",
-        summary={"runs": rows, "layers": profiles.to_dict("records")},
-        tables={"": table, "layers": profiles},
-        draw=lambda axes: _plot_profiles(profiles, axes[0]),
+        line=f"fewest neurons are enough in {fewest.name} ({len(fewest.minimal.neurons):,}); "
+        f"salient neurons sit lowest in {lowest.name} (centre {lowest.centre} of the depth)",
+        summary={
+            "models": found.to_frame().to_dict("records"),
+            "layers": found.layers().to_dict("records"),
+        },
+        tables={"": found.to_frame(), "layers": found.layers()},
+        draw=lambda axes: found.plot(axes[0]),
+        size=(7, 4.2),
     )
 
 
@@ -125,7 +114,7 @@ def languages(runs: Sequence[Run], options: argparse.Namespace) -> Answer:
     """Whether languages share neurons: rankings, layers, and probes tested in other languages."""
     fitted = _fitted(runs, options)
     by_name = {one.name: one for one in fitted}
-    agreement = ranking_agreement({one.name: one.ranking for one in fitted}, count=options.count)
+    agreement = ranking_agreement({one.name: one.ranking for one in fitted}, count=fitted[0].count)
     shares = {one.name: one.layers()["share"].to_numpy() for one in fitted}
     own = {one.name: one.score_of(one.probe) for one in fitted}
     crossed = {
@@ -176,7 +165,7 @@ def fine_tuning(runs: Sequence[Run], options: argparse.Namespace) -> Answer:
         after.train.activations,
         before.train.labels,
         test=(before.test.activations, after.test.activations, before.test.labels),
-        count=options.count,
+        count=salient_count(before.layout.size, options),
         l1=options.l1,
         l2=options.l2,
         seed=options.seed,
@@ -212,12 +201,21 @@ KINDS: dict[str, Callable[[Sequence[Run], argparse.Namespace], Answer]] = {
 """Every way to compare runs, by name."""
 
 
-def _fitted(runs: Sequence[Run], options: argparse.Namespace) -> list[Fitted]:
-    """The runs under the names of their folders, or whole paths where these are not unique."""
+def _short_names(runs: Sequence[Run]) -> list[str]:
+    """The names of the runs' folders, or whole paths where these are not unique."""
     names = [Path(run.name).name for run in runs]
-    if len(set(names)) < len(names):
-        names = [run.name for run in runs]
-    return [Fitted(name, run, options) for name, run in zip(names, runs, strict=True)]
+    return names if len(set(names)) == len(names) else [run.name for run in runs]
+
+
+def _fitted(runs: Sequence[Run], options: argparse.Namespace) -> list[Fitted]:
+    """The runs under short names."""
+    return [Fitted(name, run, options) for name, run in zip(_short_names(runs), runs, strict=True)]
+
+
+def salient_count(neurons: int, options: argparse.Namespace) -> int:
+    """How many neurons count as salient: ``--share`` of all."""
+    share: float = options.share
+    return max(1, round(share * neurons))
 
 
 def _plot_profiles(profiles: pd.DataFrame, ax: Any) -> None:

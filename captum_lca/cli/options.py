@@ -134,6 +134,14 @@ def penalty(text: str) -> float:
     return number
 
 
+def share(text: str) -> float:
+    """A number above 0, up to 1."""
+    number = penalty(text)
+    if not 0 < number <= 1:
+        raise argparse.ArgumentTypeError(f"must be above 0, and 1 at most; found {text}")
+    return number
+
+
 def penalties(text: str) -> tuple[float, ...]:
     """Different numbers from 0, separated by commas."""
     numbers = tuple(penalty(number) for number in text.split(","))

@@ -78,7 +78,9 @@ def test_before_and_after_fine_tuning(compare, tmp_path):
 
 def test_stores_hold_out_a_fifth(compare, tmp_path):
     stores = ["model-store", "tuned-model-store"]
-    status, _, _ = compare(*stores, "--property", "number", "--as", "fine-tuning", "--count", "9")
+    status, _, _ = compare(
+        *stores, "--property", "number", "--as", "fine-tuning", "--share", "0.125"
+    )
     assert status == 0
     found, table = results(tmp_path / "out", "fine-tuning")
     assert table["neurons_after"].sum() == found["count"] == 9
@@ -96,11 +98,11 @@ def test_models_on_one_text(compare, tmp_path):
     assert status == 0
     assert printed.startswith("number: models\n")
     found, table = results(tmp_path / "out", "models")
-    assert table["run"].tolist() == ["base", "small", "tuned"]
+    assert table["model"].tolist() == ["base", "small", "tuned"]
     assert table["neurons"].tolist() == [72, 64, 72]
     assert (table["minimal"] <= table["neurons"]).all()
     assert table["centre"].between(0, 1).all()
-    layers = pd.DataFrame(found["layers"]).groupby("run", sort=False)
+    layers = pd.DataFrame(found["layers"]).groupby("model", sort=False)
     assert layers["depth"].max().tolist() == [1, 1, 1]
     assert layers["neurons"].sum().tolist() == [4, 3, 4]
 
@@ -152,6 +154,14 @@ def test_what_can_not_be_compared(compare, tmp_path, arguments, message):
     assert said.count("\n") == 1
     assert message in said
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("share", ["0", "1.1", "few"])
+def test_shares_out_of_range(compare, capsys, share):
+    with pytest.raises(SystemExit) as stop:
+        compare("base", "tuned", "--share", share)
+    assert stop.value.code == 2
+    assert "argument --share: must be" in capsys.readouterr().err
 
 
 def test_labels_that_differ(compare, folder, runs, tmp_path):
