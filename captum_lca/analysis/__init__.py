@@ -20,6 +20,11 @@ from captum_lca.analysis.half_samples import rank_half_samples
 from captum_lca.analysis.heat_map import HeatMap, heat_map
 from captum_lca.analysis.held_out import hold_out
 from captum_lca.analysis.intervals import Estimate
+from captum_lca.analysis.languages import (
+    LanguageComparison,
+    LanguagePair,
+    compare_languages,
+)
 from captum_lca.analysis.layer_distribution import (
     LayerDistribution,
     LayerShare,
@@ -60,6 +65,8 @@ __all__ = [
     "Focus",
     "HeatMap",
     "LabelledActivations",
+    "LanguageComparison",
+    "LanguagePair",
     "LayerDistribution",
     "LayerLoss",
     "LayerProbe",
@@ -89,6 +96,7 @@ __all__ = [
     "centre_of_gravity",
     "centre_shift",
     "compare_fine_tuning",
+    "compare_languages",
     "compare_models",
     "correlation_clusters",
     "cross_validate_penalties",
