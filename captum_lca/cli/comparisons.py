@@ -5,77 +5,19 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from functools import cached_property
-from itertools import permutations
 from pathlib import Path
-from typing import Any
 
-import pandas as pd
-
+from captum_lca.activations import Activations
 from captum_lca.analysis import (
+    LabelledActivations,
     compare_fine_tuning,
+    compare_languages,
     compare_models,
-    ranking_agreement,
 )
 from captum_lca.cli.printing import is_watched
 from captum_lca.cli.runs import Run
-from captum_lca.colours import COLOURS
-from captum_lca.neurons import NeuronRanking
-from captum_lca.probes import LinearProbe, fit_elastic_net
-from captum_lca.probes.joint_scores import score_together
-from captum_lca.rankings import weight_mass
+from captum_lca.probes.labels import Labels
 from captum_lca.report import Answer
-
-
-class Fitted:
-    """A run with its probe, fitted with the options of ``compare``."""
-
-    def __init__(self, name: str, run: Run, options: argparse.Namespace) -> None:
-        self.name, self.run, self.options = name, run, options
-        self.fit = {"l1": options.l1, "l2": options.l2, "seed": options.seed}
-
-    @property
-    def data(self) -> tuple[Any, Any]:
-        """Training activations and labels."""
-        return self.run.train.activations, self.run.train.labels
-
-    @property
-    def held_out(self) -> tuple[Any, Any]:
-        """Test activations and labels."""
-        return self.run.test.activations, self.run.test.labels
-
-    @cached_property
-    def probe(self) -> LinearProbe:
-        """Of all neurons."""
-        return fit_elastic_net(*self.data, **self.fit)
-
-    @cached_property
-    def ranking(self) -> NeuronRanking:
-        """By weight mass."""
-        return weight_mass(self.probe)
-
-    @property
-    def count(self) -> int:
-        """Neurons that count as salient."""
-        return salient_count(len(self.ranking), self.options)
-
-    def score_of(self, probe: LinearProbe) -> float:
-        """A probe's accuracy (R²) on this run's test rows; unseen labels count as errors."""
-        return score_together([probe], *self.held_out)[0]
-
-    def layers(self) -> pd.DataFrame:
-        """``run``, ``layer``, ``depth`` (relative), ``neurons`` and ``share`` of the salient."""
-        counts = self.ranking.layer_counts(self.count)
-        last = max(len(counts) - 1, 1)
-        return pd.DataFrame(
-            {
-                "run": self.name,
-                "layer": counts.index,
-                "depth": [place / last for place in range(len(counts))],
-                "neurons": counts.to_numpy(),
-                "share": counts.to_numpy() / self.count,
-            }
-        )
 
 
 def models(runs: Sequence[Run], options: argparse.Namespace) -> Answer:
@@ -111,49 +53,37 @@ def models(runs: Sequence[Run], options: argparse.Namespace) -> Answer:
 
 
 def languages(runs: Sequence[Run], options: argparse.Namespace) -> Answer:
-    """Whether languages share neurons: rankings, layers, and probes tested in other languages."""
-    fitted = _fitted(runs, options)
-    by_name = {one.name: one for one in fitted}
-    agreement = ranking_agreement({one.name: one.ranking for one in fitted}, count=fitted[0].count)
-    shares = {one.name: one.layers()["share"].to_numpy() for one in fitted}
-    own = {one.name: one.score_of(one.probe) for one in fitted}
-    crossed = {
-        (trained.name, tested.name): tested.score_of(trained.probe)
-        for trained, tested in permutations(fitted, 2)
-    }
-    table = agreement.to_frame()
-    pairs = list(zip(table["first"], table["second"], strict=True))
-    table["layer_similarity"] = [1 - abs(shares[a] - shares[b]).sum() / 2 for a, b in pairs]
-    table["first_in_second"] = [crossed[a, b] for a, b in pairs]
-    table["second_in_first"] = [crossed[b, a] for a, b in pairs]
-    transfer = pd.DataFrame(
-        [
-            {"trained": a, "tested": b, "score": score}
-            for (a, b), score in {**{(n, n): s for n, s in own.items()}, **crossed}.items()
-        ]
+    """Whether languages share neurons, over the classes that all of them have."""
+    names = _short_names(runs)
+    shared = sorted(set.intersection(*(set(run.classes) for run in runs)))
+    found = compare_languages(
+        {name: _rows(run.train) for name, run in zip(names, runs, strict=True)},
+        test={name: _rows(run.test) for name, run in zip(names, runs, strict=True)},
+        classes=shared or None,
+        count=salient_count(runs[0].layout.size, options),
+        l1=options.l1,
+        l2=options.l2,
+        seed=options.seed,
+        progress=is_watched(),
     )
-    profiles = pd.concat([one.layers() for one in by_name.values()], ignore_index=True)
-    closest = max(table.to_dict("records"), key=lambda pair: pair["overlap"])
-
-    def draw(axes: Any) -> None:
-        agreement.plot(ax=axes[0])
-        _plot_profiles(profiles, axes[1])
-
+    closest = max(found.pairs, key=lambda pair: pair.overlap.overlap)
+    transfer = found.transfer()
+    own = zip(names, found.scores.diagonal().tolist(), strict=True)
     return Answer(
         name="languages",
-        line=f"most shared: {closest['first']} and {closest['second']}, overlap of the top "
-        f"{agreement.count} {closest['overlap']:.2f} (chance {closest['expected']:.2f}); "
-        f"scores at home: {', '.join(f'{name} {score:.3f}' for name, score in own.items())}",
+        line=f"most shared: {closest.first} and {closest.second}, overlap of the top "
+        f"{found.count} {closest.overlap.overlap:.2f} (chance {closest.overlap.expected:.2f}); "
+        f"{found.metric} at home: {', '.join(f'{name} {score:.3f}' for name, score in own)}",
         summary={
-            "count": agreement.count,
-            "pairs": table.to_dict("records"),
-            "transfer": transfer.to_dict("records"),
-            "layers": profiles.to_dict("records"),
+            "classes": shared,
+            "count": found.count,
+            "metric": found.metric,
+            "pairs": found.to_frame().to_dict("records"),
+            "transfer": transfer.to_dict("index"),
         },
-        tables={"": table, "transfer": transfer, "layers": profiles},
-        draw=draw,
-        size=(12, 4.2),
-        plots=2,
+        tables={"": found.to_frame(), "transfer": transfer.reset_index()},
+        draw=lambda axes: found.plot(axes[0]),
+        size=(2.8 + 0.8 * len(names), 2 + 0.8 * len(names)),
     )
 
 
@@ -207,22 +137,11 @@ def _short_names(runs: Sequence[Run]) -> list[str]:
     return names if len(set(names)) == len(names) else [run.name for run in runs]
 
 
-def _fitted(runs: Sequence[Run], options: argparse.Namespace) -> list[Fitted]:
-    """The runs under short names."""
-    return [Fitted(name, run, options) for name, run in zip(_short_names(runs), runs, strict=True)]
+def _rows(half: LabelledActivations) -> tuple[Activations, Labels]:
+    return half.activations, half.labels
 
 
 def salient_count(neurons: int, options: argparse.Namespace) -> int:
     """How many neurons count as salient: ``--share`` of all."""
     share: float = options.share
     return max(1, round(share * neurons))
-
-
-def _plot_profiles(profiles: pd.DataFrame, ax: Any) -> None:
-    """Share of the salient neurons over relative depth, a line per run."""
-    for number, (name, rows) in enumerate(profiles.groupby("run", sort=False)):
-        colour = COLOURS[number % len(COLOURS)]
-        ax.plot(rows["depth"], rows["share"], marker="o", color=colour, label=name)
-    ax.set_xlabel("relative depth (0: first layer, 1: last)")
-    ax.set_ylabel("share of the salient neurons")
-    ax.legend(frameon=False)

@@ -113,18 +113,20 @@ def test_languages_in_one_model(compare, tmp_path):
     assert printed.startswith("number: languages\n")
     found, table = results(tmp_path / "out", "languages")
     assert len(table) == 1
-    assert 0 <= table["layer_similarity"][0] <= 1
-    transfer = pd.DataFrame(found["transfer"]).set_index(["trained", "tested"])["score"]
-    assert transfer["base", "language"] == table["first_in_second"][0]
+    assert 0 <= table["profiles"][0] <= 1
+    assert found["classes"] == ["Plur", "Sing"]
+    transfer = pd.DataFrame(found["transfer"]).T  # trained in a row, tested in a column
     study = json.loads((tmp_path / "out" / "languages.json").read_text())["settings"]["runs"][0]
     own = json.loads((Path(study) / "results.json").read_text())["test"]["accuracy"]
-    assert transfer["base", "base"] == pytest.approx(own)  # a study's probe has the same penalties
+    assert transfer.loc["base", "base"] == pytest.approx(
+        own
+    )  # a study's probe has the same penalties
 
 
 def test_a_text_and_itself_as_languages(compare, tmp_path):
     assert compare("base", "tuned/../base", "--as", "languages")[0] == 0
     table = results(tmp_path / "out", "languages")[1]
-    for column in ("overlap", "spearman", "layer_similarity"):
+    for column in ("overlap", "spearman", "profiles"):
         assert table[column][0] == pytest.approx(1)
 
 
