@@ -5,15 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from captum_lca.activations import Activations, as_store
 from captum_lca.analysis.centre_of_gravity import centre_shift, checked_count
 from captum_lca.analysis.half_samples import rank_half_samples
 from captum_lca.analysis.held_out import Groups
-from captum_lca.analysis.intervals import Estimate
+from captum_lca.analysis.intervals import Estimate, around
 from captum_lca.analysis.layer_probes import LayerProbes, layer_probes
 from captum_lca.analysis.overlap import Overlap, top_overlap
+from captum_lca.colours import BLUE, VERMILION
 from captum_lca.layer_axis import label_layers
 from captum_lca.neurons import NeuronRanking
 from captum_lca.probes import fit_elastic_net
@@ -35,6 +38,8 @@ class FineTuningComparison:
     """Of the pre-trained model, by weight mass."""
     after: NeuronRanking
     """Of the fine-tuned model."""
+    halves: tuple[tuple[NeuronRanking, ...], tuple[NeuronRanking, ...]]
+    """The same rankings from halves of the sentences, before and after."""
     count: int
     """How many neurons count as salient in either."""
     shift: Estimate
@@ -66,15 +71,22 @@ class FineTuningComparison:
         )
 
     def plot(self, ax: Axes | None = None) -> Axes:
-        """Bars of the salient neurons by layer, before and after."""
+        """Bars of the salient neurons by layer, before and after.
+
+        The whiskers are 95 % intervals over halves of the sentences.
+        """
         from matplotlib import pyplot as plt  # noqa: PLC0415  (slow to import, seldom needed)
 
         if ax is None:
             _, ax = plt.subplots(figsize=(7, 3.5), layout="constrained")
         table = self.to_frame()
-        for side, name, colour in ((-0.2, "before", "#0072B2"), (0.2, "after", "#D55E00")):
+        sides = (-0.2, "before", BLUE), (0.2, "after", VERMILION)
+        for (side, name, colour), halves in zip(sides, self.halves, strict=True):
             places = [place + side for place in range(len(table))]
-            ax.bar(places, table[f"neurons_{name}"], width=0.4, color=colour, label=name)
+            counts = table[f"neurons_{name}"]
+            ends = _whiskers(counts.tolist(), halves, self.count)
+            style: dict[str, Any] = {"error_kw": {"elinewidth": 1}, "capsize": 2}
+            ax.bar(places, counts, yerr=ends, width=0.4, color=colour, label=name, **style)
         label_layers(ax, list(table["layer"]))
         ax.set_ylabel(f"of the top {self.count} neurons")
         ax.set_title(f"shift of the centre of gravity {self.shift}", fontsize="medium")
@@ -151,6 +163,7 @@ def compare_fine_tuning(
     return FineTuningComparison(
         before=first.ranking,
         after=second.ranking,
+        halves=(first.halves, second.halves),
         count=size,
         shift=centre_shift(
             first.ranking,
@@ -190,6 +203,19 @@ def _side(
         halves = rank_half_samples(activations, labels, progress=progress, **again)
     probes = layer_probes(activations, labels, test=test, progress=progress, **fit)
     return _Side(weight_mass(probe), halves, probes)
+
+
+def _whiskers(
+    counts: list[int], halves: tuple[NeuronRanking, ...], count: int
+) -> NDArray[np.float64] | None:
+    """How far each layer's interval reaches below and above. Shape (2, layers); None: no halves."""
+    if len(halves) < 2:
+        return None
+    replicates = np.array([half.layer_counts(count).tolist() for half in halves])
+    found = [around(*pair) for pair in zip(counts, replicates.T, strict=True)]
+    below = [min(one.value - one.low, one.value) for one in found]
+    above = [min(one.high, count) - one.value for one in found]
+    return np.array([below, above])
 
 
 def check_same_rows(before: Activations, after: Activations) -> None:

@@ -1,4 +1,5 @@
 import matplotlib as mpl
+import numpy as np
 import pytest
 import torch
 from planted import planted
@@ -53,3 +54,15 @@ def test_other_rows_are_refused(problem):
     fewer = ActivationStore.from_tensor(train.read(0, 10), train.layout)
     with pytest.raises(ValueError, match="the same rows; found"):
         compare_fine_tuning(train, fewer, labels, test=(test, test, test_labels))
+
+
+def test_whiskers_stay_within_what_can_be(problem):
+    found = compare(problem, list(range(15)), l1=0.03, count=3, samples=3)
+    before, after = (lines.get_segments() for lines in found.plot().collections)
+    assert len(before) == len(after) == 3  # one per layer
+    assert all(0 <= y <= 3 for (_, y) in np.concatenate([*before, *after]))
+
+
+def test_no_whiskers_without_halves(problem):
+    ax = compare(problem, list(range(15)), l1=0.03, count=3, samples=0).plot()
+    assert not ax.collections
