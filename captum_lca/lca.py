@@ -10,7 +10,7 @@ from captum._utils.common import (
     _format_additional_forward_args,
     _format_tensor_into_tuples,
 )
-from captum.attr import NeuronIntegratedGradients
+from captum.attr import NeuronConductance, NeuronIntegratedGradients
 from captum.attr._utils.attribution import NeuronAttribution
 from captum.log import log_usage
 from torch import Tensor, nn
@@ -110,7 +110,7 @@ class LinguisticCorrelationAnalysis(ProbedLayers, NeuronAttribution):  # type: i
         Raises:
             NotFittedError: There is no probe yet.
             ValueError: No such class or neuron, inputs that are neither token ids nor floating
-                point, or ``attribute_to_neuron_input``.
+                point, ``attribute_to_neuron_input``, or NeuronConductance as the neuron method.
         """
         probe = self.fitted_probe()
         if method_options.pop("attribute_to_neuron_input", False):
@@ -141,7 +141,13 @@ class LinguisticCorrelationAnalysis(ProbedLayers, NeuronAttribution):  # type: i
         """What the neuron method gives for the selected contributions."""
         read = ContributionModel(self, self.fitted_probe(), len(_format_tensor_into_tuples(inputs)))
         args = _format_additional_forward_args(additional_forward_args) or ()
-        attributions: Inputs = self.neuron_attr_method(read, read.contribution).attribute(
+        method = self.neuron_attr_method(read, read.contribution)
+        if isinstance(method, NeuronConductance):
+            raise ValueError(
+                "NeuronConductance can't be the neuron_attr_method: it applies a selection of "
+                "several neurons to gradients too; use it on lca.forward_func, a neuron at a time"
+            )
+        attributions: Inputs = method.attribute(
             inputs,
             neuron_selector=select,
             additional_forward_args=(classes, *args),

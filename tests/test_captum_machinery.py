@@ -7,7 +7,7 @@ there is (without CUDA, DataParallel only wraps). These do not:
 
 - TorchScript: a traced or scripted module takes no forward hooks, with which layers are read;
 - another order of devices: that needs two of them;
-- NeuronConductance as LCA's neuron method: it needs a target of the model's output besides LCA's;
+- NeuronConductance as LCA's neuron method: it can't select several neurons, and LCA refuses it;
 - the type of errors: LCA raises ValueError with what was found, where Captum asserts.
 """
 
@@ -192,6 +192,11 @@ def test_with_a_probe_that_adds_up_lca_is_captums_method(each, method):
     assert_close(
         twice, tuple(2 * x for x in expected) if isinstance(expected, tuple) else 2 * expected
     )
+
+
+def test_usage_is_logged_as_captum_does():
+    for algorithm in (LinguisticCorrelationAnalysis, LayerLinguisticCorrelation):
+        assert algorithm.attribute.__wrapped__.__module__.startswith("captum_lca")
 
 
 def hooks_of(model):

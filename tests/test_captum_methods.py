@@ -277,6 +277,10 @@ def check_neuron_conductance(setting):
     here = contribution.attribute(setting.inputs, method="gausslegendre")
     agree(total, here)
     assert not torch.allclose(through(setting.lca.neuron_selector("z", 2)), total, rtol=0.1)
+    lca = LinguisticCorrelationAnalysis.from_probe(setting.model, "probed", setting.probe)
+    lca.neuron_attr_method = NeuronConductance
+    with pytest.raises(ValueError, match="NeuronConductance can't be the neuron_attr_method"):
+        lca.attribute(setting.inputs, [3, 1], "z")
 
 
 def at_position_one(setting, inputs):
