@@ -105,7 +105,7 @@ def compare(
 def main() -> None:
     """Run the example."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--sentences", type=int, default=400)
+    parser.add_argument("--sentences", type=int, default=250)
     parser.add_argument("--out", default="fine_tuning.png")
     options = parser.parse_args()
     found = compare(options.sentences)

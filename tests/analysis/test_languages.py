@@ -25,6 +25,7 @@ def test_a_language_beside_itself():
     same = compare(language(HERE, 0), language(HERE, 0), l1=0.001)
     pair = same.pairs[0]
     assert pair.overlap.overlap == pair.spearman.value == pair.profiles.value == 1
+    assert pair.spearman.high == pair.profiles.high == 1
     assert same.transfer().nunique().tolist() == [1, 1]
     assert same.overlaps().to_numpy().tolist() == [[1, 1], [1, 1]]
 
@@ -36,6 +37,7 @@ def test_two_of_three_neurons_in_common():
     assert table.loc[near, "overlap"] == table.loc[near, "profiles"] == 1
     assert table.loc[far, "overlap"] == pytest.approx(2 / 3)
     assert table.loc[far, "profiles"] == pytest.approx(2 / 3)  # 2, 0, 1 neurons and 2, 1, 0
+    assert (table["profiles_high"] <= 1).all()
     assert table.loc[far, "expected"] == pytest.approx(3 / 15)
     transfer = found.transfer()
     assert transfer.loc[near] > 0.85
