@@ -18,6 +18,7 @@ import io
 import statistics
 import tempfile
 import time
+from dataclasses import asdict
 from importlib.util import find_spec
 from itertools import product
 from pathlib import Path
@@ -185,16 +186,11 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         options.cache = options.cache or Path(folder)
         options.cache.mkdir(parents=True, exist_ok=True)
-        found = [compare(names, options) for names in cases(options)]
-    write_results(
-        options.name,
-        {
-            "sizes": SIZES,
-            "retrained_l1": RETRAINED.l1,
-            "retrained_l2": RETRAINED.l2,
-            "cases": found,
-        },
-    )
+        found = []
+        for names in cases(options):
+            found.append(compare(names, options))
+            content = {"sizes": SIZES, "retrained": asdict(RETRAINED), "cases": found}
+            write_results(options.name, content)
 
 
 if __name__ == "__main__":
