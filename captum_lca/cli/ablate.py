@@ -16,8 +16,8 @@ from captum_lca.cli.analyze import settings_of
 from captum_lca.cli.options import FORMATS, Parser, device, positive
 from captum_lca.cli.printing import is_watched, printable
 from captum_lca.corpora import read_corpus
+from captum_lca.neurons import NeuronRanking
 from captum_lca.probes import LinearProbe
-from captum_lca.rankings import weight_mass
 from captum_lca.report import write_effects
 
 BASELINES = ("mean", "zero", "resample")
@@ -61,7 +61,7 @@ def add_options(parser: Parser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Ablate, and write and print the results."""
     folder = Path(options.study)
-    probe, name = _study(folder)
+    probe, ranking, name = _study(folder)
     if unknown := [target for target in options.classes if target not in probe.classes]:
         raise ValueError(f"{folder}: no class {unknown[0]!r}; it has {list(probe.classes)}")
     asked = options.property or name
@@ -81,7 +81,7 @@ def run(options: argparse.Namespace) -> None:
         tokenizer,
         corpus,
         labels,
-        weight_mass(probe),
+        ranking,
         classes=options.classes,
         counts=options.counts or (30,),
         layers=options.layers.split(",") if options.layers else None,
@@ -105,13 +105,14 @@ def run(options: argparse.Namespace) -> None:
     print(f"  {len(effects.massive.neurons)} neurons with massive activations; results in {out}")
 
 
-def _study(folder: Path) -> tuple[LinearProbe, str]:
-    """The probe of a study, and the name of its property."""
-    results, probe = folder / "results.json", folder / "probe.safetensors"
-    if not results.is_file() or not probe.is_file():
-        raise ValueError(f"{folder}: no study of analyze (results.json and probe.safetensors)")
+def _study(folder: Path) -> tuple[LinearProbe, NeuronRanking, str]:
+    """The probe of a study, its ranking, and the name of its property."""
+    files = ("results.json", "probe.safetensors", "ranking.safetensors")
+    results, probe, ranking = (folder / name for name in files)
+    if missing := [name for name in files if not (folder / name).is_file()]:
+        raise ValueError(f"{folder}: no study of analyze: there is no {missing[0]}")
     content: dict[str, Any] = json.loads(results.read_text(encoding="utf-8"))
-    return LinearProbe.load(probe), str(content.get("property"))
+    return LinearProbe.load(probe), NeuronRanking.load(ranking), str(content.get("property"))
 
 
 def _training_store(folder: Path) -> ActivationStore | None:
