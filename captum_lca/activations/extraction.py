@@ -146,7 +146,8 @@ def extract(
 def base_model(model: nn.Module) -> nn.Module:
     """The model without its head; of an encoder-decoder, the encoder."""
     base: Any = getattr(model, "base_model", model)
-    if getattr(getattr(base, "config", None), "is_encoder_decoder", False):
+    is_pair = getattr(getattr(base, "config", None), "is_encoder_decoder", False)
+    if is_pair and hasattr(base, "get_encoder"):  # an encoder may carry the config of the pair
         base = base.get_encoder()
     if not isinstance(base, nn.Module):
         raise ValueError(f"a model must be a torch module; found {type(model).__name__}")

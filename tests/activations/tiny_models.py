@@ -16,7 +16,7 @@ from transformers import (
     GemmaConfig,
     GPT2Config,
     LlamaConfig,
-    PreTrainedConfig,
+    PretrainedConfig,
     PreTrainedTokenizerFast,
     Qwen2Config,
     RobertaConfig,
@@ -119,7 +119,7 @@ _OTHER_NAMES = {
 }
 _IDS = {"vocab_size": 16, "pad_token_id": PAD, "bos_token_id": CLS, "eos_token_id": SEP}
 
-CONFIGS: dict[str, PreTrainedConfig] = {
+CONFIGS: dict[str, PretrainedConfig] = {
     "bert": BertConfig(**_SIZES),
     "roberta": RobertaConfig(**_SIZES),
     "distilbert": DistilBertConfig(

@@ -12,6 +12,7 @@ def test_numbers_that_json_does_not_have():
 
 
 def test_files_are_replaced_and_no_figure_stays_open(study, tmp_path):
+    open_before = plt.get_fignums()
     for _ in range(2):
         write_study(study, tmp_path / "out", {"seed": 0})
     names = {path.name for path in (tmp_path / "out").iterdir()}
@@ -24,4 +25,4 @@ def test_files_are_replaced_and_no_figure_stays_open(study, tmp_path):
         "ablation.png",
     }
     assert json.loads((tmp_path / "out" / "results.json").read_text())["settings"] == {"seed": 0}
-    assert not plt.get_fignums()
+    assert plt.get_fignums() == open_before
