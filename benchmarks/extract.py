@@ -23,8 +23,9 @@ from neurox.data.extraction.transformers_extractor import (
 
 from captum_lca import extract, read_conllu
 from captum_lca.activations import extraction
+from captum_lca.activations.batching import batches
 from captum_lca.activations.encoding import SentenceEncoder, model_window
-from captum_lca.activations.extraction import batches, chunks
+from captum_lca.activations.extraction import chunks
 from captum_lca.activations.loading import load_model
 from captum_lca.demo_model import demo_model_folder
 

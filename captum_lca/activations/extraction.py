@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
+from captum_lca.activations.batching import batches, padded
 from captum_lca.activations.encoding import SentenceEncoder, Window, model_window
 from captum_lca.activations.fingerprints import fingerprint_model, fingerprint_tokenizer
 from captum_lca.activations.layers import (
@@ -173,11 +174,7 @@ class LayerReader:
 
     def read(self, windows: Sequence[Window], stop_early: bool = True) -> list[Tensor]:
         """One tensor per layer, each (windows, tokens of the longest, neurons of the layer)."""
-        lengths = torch.tensor([len(window.token_ids) for window in windows])
-        places = torch.arange(int(lengths.max()))
-        mask = (places < lengths[:, None]).long()
-        ids = torch.full(mask.shape, self.pad_id)
-        ids[mask.bool()] = torch.tensor([i for window in windows for i in window.token_ids])
+        ids, mask = padded(windows, self.pad_id)
         mask = mask.to(self.device)
         return evaluate_layers(
             lambda ids: self.model(input_ids=ids, attention_mask=mask, **self._fixed),
@@ -212,8 +209,8 @@ class LayerReader:
         ids = window.token_ids if len(window.token_ids) > 1 else window.token_ids * 2
         short, whole = (replace(window, token_ids=part) for part in (ids[: len(ids) // 2], ids))
         length = len(short.token_ids)
-        for alone, padded in zip(self.read([short]), self.read([short, whole]), strict=True):
-            change = (alone[0] - padded[0, :length]).abs().amax()
+        for alone, longer in zip(self.read([short]), self.read([short, whole]), strict=True):
+            change = (alone[0] - longer[0, :length]).abs().amax()
             if change > PADDING_TOLERANCE * alone.abs().amax():
                 logger.info("padding changes this model's activations: batches of equal length")
                 return True
@@ -267,25 +264,6 @@ def chunks(corpus: Corpus, neurons: int) -> Iterator[list[Sequence[str]]]:
             sentences, size = [], 0
     if sentences:
         yield sentences
-
-
-def batches(windows: Sequence[Window], tokens: int, pad: bool = True) -> Iterator[list[Window]]:
-    """The windows, longest first, in batches of at most so many tokens, padding included.
-
-    Args:
-        windows: To be shared out.
-        tokens: A batch of one window may be larger.
-        pad: Whether windows of several lengths may share a batch.
-    """
-    longest_first = sorted(windows, key=lambda window: -len(window.token_ids))
-    start = 0
-    while start < len(longest_first):
-        longest = len(longest_first[start].token_ids)
-        batch = longest_first[start : start + max(1, tokens // longest)]
-        if not pad:
-            batch = [window for window in batch if len(window.token_ids) == longest]
-        yield batch
-        start += len(batch)
 
 
 def _add_readings(

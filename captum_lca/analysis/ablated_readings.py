@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +13,7 @@ from tqdm.auto import tqdm
 
 from captum_lca.ablation import Replacement, ablating, all_but_first
 from captum_lca.activations import evaluating
+from captum_lca.activations.batching import batches, padded
 from captum_lca.analysis.word_predictions import Passage, Predictor
 from captum_lca.neurons import NeuronRanking
 
@@ -45,13 +46,14 @@ def read_measures(
     """Every measure at every prediction, of the whole model and with each set ablated."""
     units: list[NDArray[np.int64]] = []
     found: list[list[Tensor]] = [[] for _ in range(len(sets) + 1)]
-    in_batches = list(_batches(passages, batch_tokens))
+    in_batches = list(batches(passages, batch_tokens))
     with (
         evaluating(predictor.model),
         tqdm(total=len(in_batches) * len(found), desc="ablate", disable=not progress) as bar,
     ):
         for batch in in_batches:
-            ids, mask = _padded(batch, predictor)
+            texts, attention = padded(batch, predictor.tokenizer.pad_token_id or 0)
+            ids, mask = texts.to(predictor.device), attention.to(predictor.device)
             positions = None if everywhere else all_but_first(mask)
             clean = _log_probabilities(predictor, batch, ids, mask)
             targets = torch.from_numpy(np.concatenate([p.targets for p in batch])).to(ids.device)
@@ -68,23 +70,6 @@ def read_measures(
         for parts in found
     ]
     return Readings(np.concatenate(units), values[0], values[1:])
-
-
-def _batches(passages: Sequence[Passage], tokens: int) -> Iterator[list[Passage]]:
-    longest_first = sorted(passages, key=lambda passage: -len(passage.token_ids))
-    start = 0
-    while start < len(longest_first):
-        size = max(1, tokens // len(longest_first[start].token_ids))
-        yield longest_first[start : start + size]
-        start += size
-
-
-def _padded(batch: Sequence[Passage], predictor: Predictor) -> tuple[Tensor, Tensor]:
-    lengths = torch.tensor([len(passage.token_ids) for passage in batch])
-    mask = torch.arange(int(lengths.max())) < lengths[:, None]
-    ids = torch.full(mask.shape, predictor.tokenizer.pad_token_id or 0)
-    ids[mask] = torch.tensor([i for passage in batch for i in passage.token_ids])
-    return ids.to(predictor.device), mask.long().to(predictor.device)
 
 
 def _log_probabilities(

@@ -18,6 +18,7 @@ from tqdm.auto import tqdm
 from captum_lca.activations import Activations, ActivationStore, as_store
 from captum_lca.analysis.neuron_correlations import NeuronCorrelations
 from captum_lca.analysis.retraining import Retraining
+from captum_lca.analysis.score_axis import score_name
 from captum_lca.neurons import NeuronLayout, as_neuron_ids
 from captum_lca.probes import NeuronMoments
 from captum_lca.probes.labels import Labels
@@ -111,7 +112,7 @@ class CorrelationClusters:
         ax.xaxis.set_major_formatter("{x:,.0f}")
         ax.margins(x=0.08)
         ax.set_xlabel("clusters (by threshold of 1 − |r|)")
-        ax.set_ylabel("R²" if self.metric == "r2" else self.metric)
+        ax.set_ylabel(score_name(self.metric))
         ax.legend(frameon=False, loc="lower right")
         return ax
 

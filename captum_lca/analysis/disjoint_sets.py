@@ -15,6 +15,7 @@ from captum_lca.activations import Activations
 from captum_lca.analysis.growth import RESOLUTION, Growth
 from captum_lca.analysis.intervals import Estimate
 from captum_lca.analysis.retraining import Retraining
+from captum_lca.analysis.score_axis import score_name
 from captum_lca.neurons import NeuronRanking
 from captum_lca.probes import LinearProbe
 from captum_lca.probes.labels import Labels
@@ -91,7 +92,7 @@ class DisjointSets:
             places, names = [*places, len(counts) + 1], [*names, "left"]
         ax.set_xticks(places, names)
         ax.margins(y=0.12)
-        ax.set_xlabel(f"disjoint sets (above: {'R²' if self.metric == 'r2' else self.metric})")
+        ax.set_xlabel(f"disjoint sets (above: {score_name(self.metric)})")
         ax.set_ylabel("neurons")
         ax.legend(frameon=False)
         return ax

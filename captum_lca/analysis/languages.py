@@ -18,6 +18,7 @@ from captum_lca.analysis.centre_of_gravity import checked_count, salient_neurons
 from captum_lca.analysis.half_samples import rank_half_samples
 from captum_lca.analysis.intervals import Estimate, around
 from captum_lca.analysis.overlap import Overlap, top_overlap
+from captum_lca.analysis.score_axis import score_name
 from captum_lca.neurons import NeuronRanking
 from captum_lca.probes import LinearProbe, evaluate, fit_elastic_net
 from captum_lca.probes.labels import Labels, encode_labels
@@ -113,7 +114,7 @@ class LanguageComparison:
         ax.set_yticks(range(len(names)), names)
         ax.set_xlabel("tested in")
         ax.set_ylabel("trained in")
-        label = "R²" if self.metric == "r2" else self.metric
+        label = score_name(self.metric)
         ax.figure.colorbar(image, ax=ax, label=label, shrink=0.8)
         return ax
 

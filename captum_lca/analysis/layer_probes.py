@@ -11,6 +11,7 @@ from tqdm.auto import tqdm
 from captum_lca.activations import Activations
 from captum_lca.analysis.intervals import Estimate
 from captum_lca.analysis.retraining import Retrained, Retraining
+from captum_lca.analysis.score_axis import score_name
 from captum_lca.layer_axis import label_layers
 from captum_lca.probes.labels import Labels
 
@@ -74,7 +75,7 @@ class LayerProbes:
             ax.errorbar(places, table["cumulative"], ends, color="#D55E00", label=label, **style)
         ax.axhline(self.full.value, color="black", linewidth=1, linestyle=":", label="all layers")
         label_layers(ax, list(table["layer"]))
-        ax.set_ylabel("R²" if self.metric == "r2" else self.metric)
+        ax.set_ylabel(score_name(self.metric))
         ax.legend(frameon=False)
         return ax
 

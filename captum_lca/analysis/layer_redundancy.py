@@ -11,6 +11,7 @@ from tqdm.auto import tqdm
 from captum_lca.activations import Activations
 from captum_lca.analysis.intervals import Estimate
 from captum_lca.analysis.retraining import Retraining
+from captum_lca.analysis.score_axis import score_name
 from captum_lca.layer_axis import label_layers
 from captum_lca.probes.labels import Labels
 
@@ -80,7 +81,7 @@ class LayerRedundancy:
             ax.errorbar(range(len(table)), table[kind], [below, above], label=label, **style)
         ax.axhline(0, color="black", linewidth=1, linestyle=":")
         label_layers(ax, list(table["layer"]))
-        ax.set_ylabel(f"{'R²' if self.metric == 'r2' else self.metric} less that of all")
+        ax.set_ylabel(f"{score_name(self.metric)} less that of all")
         ax.legend(frameon=False)
         return ax
 

@@ -15,6 +15,7 @@ from captum_lca.activations import Activations
 from captum_lca.analysis.growth import RESOLUTION, Growth, sizes
 from captum_lca.analysis.intervals import Estimate
 from captum_lca.analysis.retraining import Retraining
+from captum_lca.analysis.score_axis import score_name
 from captum_lca.colours import COLOURS
 from captum_lca.neurons import NeuronRanking
 from captum_lca.probes.labels import Labels
@@ -101,7 +102,7 @@ class MinimalSet:
         ax.set_xscale("log")
         ax.xaxis.set_major_formatter("{x:,.0f}")
         ax.set_xlabel("neurons")
-        ax.set_ylabel("R²" if self.metric == "r2" else self.metric)
+        ax.set_ylabel(score_name(self.metric))
         ax.legend(frameon=False, loc="lower right")
         return ax
 

@@ -538,42 +538,6 @@ class TestFolders:
         assert_close(rows_of(model, out=tmp_path).tensor(), expected_rows(model))
 
 
-class TestBatches:
-    def window(self, length):
-        return Window([PAD] * length, *[None] * 3)
-
-    @pytest.mark.parametrize(
-        ("tokens", "expected"),
-        [
-            (1, [[9], [5], [4], [4], [1]]),
-            (9, [[9], [5], [4, 4], [1]]),
-            (10, [[9], [5, 4], [4, 1]]),
-            (1000, [[9, 5, 4, 4, 1]]),
-        ],
-    )
-    def test_longest_first_with_padding_counted(self, tokens, expected):
-        windows = [self.window(length) for length in (4, 9, 1, 5, 4)]
-        found = [
-            [len(window.token_ids) for window in batch]
-            for batch in extraction.batches(windows, tokens)
-        ]
-        assert found == expected
-
-    def test_none(self):
-        assert list(extraction.batches([], 5)) == []
-
-    @pytest.mark.parametrize(
-        ("tokens", "expected"), [(8, [[9], [5], [4, 4], [1]]), (7, [[9], [5], [4], [4], [1]])]
-    )
-    def test_of_equal_length(self, tokens, expected):
-        windows = [self.window(length) for length in (4, 9, 1, 5, 4)]
-        found = [
-            [len(window.token_ids) for window in batch]
-            for batch in extraction.batches(windows, tokens, pad=False)
-        ]
-        assert found == expected
-
-
 class TestProgress:
     def test_the_bar_counts_words(self, bert, capsys):
         rows_of(bert, progress=True)
