@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from captum_lca.activations import ModelLayer, evaluate_layers, evaluating, resolve_layers
+from captum_lca.activations.layers import tokens_first_modules
 from captum_lca.contributions import class_index, joined_activations
 from captum_lca.labelled_rows import LabelledRows
 from captum_lca.neurons import NeuronRanking
@@ -282,4 +283,5 @@ def _unnamed_layer(layer: object, number: int) -> ModelLayer:
         raise ValueError(
             f"a layer can be named only if forward_func is a module; pass modules, not {layer!r}"
         )
-    return ModelLayer(f"{type(layer).__name__}.{number}", layer)
+    tokens_first = layer in tokens_first_modules(layer)
+    return ModelLayer(f"{type(layer).__name__}.{number}", layer, tokens_first=tokens_first)

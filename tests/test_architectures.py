@@ -19,6 +19,7 @@ ATTENTION = {
     "gpt2": "attn",
     **dict.fromkeys(("llama", "qwen2", "gemma", "gemma2", "bart"), "self_attn"),
     "t5": "layer.0",
+    "xlnet": "rel_attn",
 }
 """A module inside a block that returns what attention adds, most often in a tuple with None."""
 LONE = list(LONE_BLOCK_NAMES)
@@ -45,8 +46,8 @@ def first_of(output):
     return output if isinstance(output, torch.Tensor) else output[0]
 
 
-def hooked(run, modules, side):
-    """Activations of some modules, side by side, by plain hooks."""
+def hooked(run, modules, side, tokens_first=False):
+    """Activations of some modules, side by side, by plain hooks; batch × tokens × neurons."""
     seen = {}
     handles = [
         module.register_forward_hook(
@@ -60,7 +61,8 @@ def hooked(run, modules, side):
         run()
     for handle in handles:
         handle.remove()
-    return torch.cat([seen[module] for module in modules], -1)
+    activations = torch.cat([seen[module] for module in modules], -1)
+    return activations.transpose(0, 1) if tokens_first else activations
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -77,8 +79,8 @@ class TestEveryBlockRunsOnce:
     def test_contributions_are_those_of_the_hooked_activations(self, architecture, kind):
         model, modules, layers, side = self.study(architecture, kind)
         lca = LinguisticCorrelationAnalysis(model, layers).fit(IDS, LABELS)
-        activations = hooked(lambda: model(IDS), modules, side)
-        assert lca.probe.layout.size == activations.shape[-1]
+        activations = hooked(lambda: model(IDS), modules, side, architecture == "xlnet")
+        assert activations.shape == (*IDS.shape, lca.probe.layout.size)
         logits = lca.probe(activations.flatten(0, 1)).unflatten(0, IDS.shape)
         torch.testing.assert_close(lca.forward_func(IDS), logits, rtol=1e-4, atol=1e-4)
         every = lca.attribute(IDS, range(lca.probe.layout.size), target="a")
@@ -121,6 +123,13 @@ def test_a_model_with_a_head_has_the_activations_of_the_one_without(architecture
     without = LinguisticCorrelationAnalysis(model.base_model, list(blocks)).fit(IDS, LABELS)
     torch.testing.assert_close(with_head.probe.weight, without.probe.weight)
     assert with_head.probe.weight.any()
+
+
+def test_xlnet_run_by_a_function():
+    model = tiny("xlnet")
+    named = LinguisticCorrelationAnalysis(model, "layer.1").fit(IDS, LABELS)
+    unnamed = LinguisticCorrelationAnalysis(lambda ids: model(input_ids=ids), model.layer[1])
+    assert torch.equal(unnamed.fit(IDS, LABELS).probe.weight, named.probe.weight)
 
 
 def test_albert_runs_one_block_again_and_again():

@@ -17,9 +17,6 @@ from captum_lca.activations import ModelLayer, base_model, resolve_layers
 from captum_lca.activations.layers import hook_layer
 from captum_lca.neurons import NeuronLayout, as_neuron_ids
 
-TOKENS_FIRST = ("xlnet",)
-"""Architectures whose blocks compute tokens × batch × neurons."""
-
 
 @contextmanager
 def ablating(
@@ -50,9 +47,9 @@ def ablating(
 
     Raises:
         ValueError: At the start: an id outside the layout, a layer that is not in the model,
-            values that are not one per neuron, or positions for a model that is not batch-first.
-            While the model runs: a layer of another width than in the layout, or positions of
-            another shape than the batch. At the end: a layer that never ran although the model did.
+            or values that are not one per neuron. While the model runs: a layer of another width
+            than in the layout, or positions of another shape than the batch. At the end: a layer
+            that never ran although the model did.
 
     Examples::
 
@@ -227,12 +224,6 @@ def _layer_ablations(
         )
     if positions is not None and not (isinstance(positions, Tensor) and positions.dim() > 1):
         raise ValueError("positions must be a tensor of batch × tokens")
-    kind = getattr(getattr(_unwrapped(model), "config", None), "model_type", None)
-    if positions is not None and kind in TOKENS_FIRST:
-        raise ValueError(
-            f"the blocks of {kind} models compute tokens × batch × neurons: "
-            f"positions can't be chosen in them; ablate everywhere (positions=None)"
-        )
     numbers = layout.layer_numbers(ids)
     ablations = []
     for number in numbers.unique().tolist():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Any, Literal
 
@@ -17,6 +17,10 @@ from captum_lca.activations.held_tensors import first_tensor, with_first_tensor
 
 INPUT_MARK = "[input]"
 CALL_MARK = "@"
+TOKENS_FIRST_INSIDE = {"XLNetModel"}
+"""Classes that take and return batch × tokens but compute tokens × batch × neurons inside."""
+TOKENS_FIRST = {"XLNetLayer", "XLNetRelativeAttention", "XLNetFeedForward"}
+"""What is inside of them, for modules that come without the model around them."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,13 @@ class ModelLayer:
     call: int | None = None
     """Which call, for a module that runs several times in one forward pass (ALBERT's blocks do).
     None: the module's only call."""
+    tokens_first: bool = False
+    """Whether the module computes tokens × batch × neurons. The layer is batch × tokens × neurons
+    all the same: it is transposed where it is read, and back where it is replaced."""
+
+    def transposed(self, tensor: Tensor) -> Tensor:
+        """From the module's order of batch and tokens to the layer's, and back."""
+        return tensor.transpose(0, 1) if self.tokens_first and tensor.dim() == 3 else tensor
 
 
 def resolve_layers(model: nn.Module, layers: object = "hidden") -> tuple[ModelLayer, ...]:
@@ -60,12 +71,26 @@ def resolve_layers(model: nn.Module, layers: object = "hidden") -> tuple[ModelLa
     if isinstance(layers, str) or not isinstance(layers, Sequence | nn.ModuleList):
         layers = [layers]
     found: dict[str, ModelLayer] = {}
+    tokens_first = tokens_first_modules(model)
     for spec in layers:
         for layer in _resolve_one(model, spec):
-            found.setdefault(layer.name, layer)
+            swapped = layer.tokens_first or layer.module in tokens_first
+            found.setdefault(layer.name, replace(layer, tokens_first=swapped))
     if not found:
         raise ValueError("no layers given; name at least one")
     return tuple(found.values())
+
+
+def tokens_first_modules(root: nn.Module) -> set[nn.Module]:
+    """The modules at or below this one that compute tokens × batch × neurons."""
+    found: set[nn.Module] = set()
+    for outer in root.modules():
+        kinds = {kind.__name__ for kind in type(outer).__mro__}
+        if kinds & TOKENS_FIRST_INSIDE:
+            found.update(inner for inner in outer.modules() if inner is not outer)
+        elif kinds & TOKENS_FIRST:
+            found.update(outer.modules())
+    return found
 
 
 def _resolve_one(model: nn.Module, spec: object) -> list[ModelLayer]:
@@ -352,8 +377,8 @@ def hook_layer(layer: ModelLayer, visit: Callable[[Tensor], Tensor | None]) -> R
                 f"layer {layer.name!r} has no floating-point tensor as its {layer.side} "
                 f"(found {type(value).__name__}); choose a module inside or around it"
             )
-        changed = visit(tensor)
-        return None if changed is None else with_first_tensor(value, changed)
+        changed = visit(layer.transposed(tensor))
+        return None if changed is None else with_first_tensor(value, layer.transposed(changed))
 
     if layer.side == "input":
         return layer.module.register_forward_pre_hook(

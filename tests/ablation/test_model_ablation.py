@@ -180,7 +180,7 @@ class TestHooks:
 
 ARCHITECTURES = (
     *("bert", "roberta", "distilbert", "albert", "electra", "deberta"),
-    *("gpt2", "llama", "qwen2", "gemma", "gemma2", "t5", "bart"),
+    *("gpt2", "llama", "qwen2", "gemma", "gemma2", "t5", "bart", "xlnet"),
 )
 CASES = [(name, layers) for name in ARCHITECTURES for layers in ("hidden", "mlp")]
 
@@ -190,7 +190,7 @@ def base_run(model, **options):
 
 
 class TestModels:
-    @pytest.mark.parametrize(("architecture", "layers"), [*CASES, ("xlnet", "hidden")])
+    @pytest.mark.parametrize(("architecture", "layers"), CASES)
     def test_the_identity_changes_no_bit_and_zeros_do(self, architecture, layers):
         model = tiny(architecture)
         if architecture in ("t5", "bart"):
@@ -207,7 +207,7 @@ class TestModels:
             with ablating(model, [layout.global_id(name, 3)], layout, by=5.0):
                 assert not torch.equal(base_run(model)[0], clean)
 
-    @pytest.mark.parametrize("architecture", ["bert", "llama", "albert", "gpt2"])
+    @pytest.mark.parametrize("architecture", ["bert", "llama", "albert", "gpt2", "xlnet"])
     def test_the_layer_reads_what_was_put_in(self, architecture):
         model = tiny(architecture)
         found = resolve_layers(model, "hidden")
@@ -237,6 +237,20 @@ class TestModels:
                 ablated_output(model, [layout.global_id(name, 0)], layout, IDS, by=3.0).logits,
                 clean,
             )
+
+    @pytest.mark.parametrize("tokens", [3, 2])
+    def test_positions_where_a_block_computes_the_tokens_first(self, tokens):
+        model, ids = tiny("xlnet"), IDS[:, :tokens]  # also as many tokens as texts
+        where = torch.zeros_like(ids, dtype=torch.bool)
+        where[0, 1] = True
+        clean = model(ids, output_hidden_states=True).hidden_states
+        with ablating(model, [3], NeuronLayout(("layer.1",), (8,)), by=7.0, positions=where):
+            states = model(ids, output_hidden_states=True).hidden_states
+        changed = states[2] != clean[2]
+        assert changed.nonzero().tolist() == [[0, 1, 3]]
+        assert states[2][0, 1, 3] == 7
+        assert torch.equal(states[3][1], clean[3][1])  # the other text
+        assert not torch.equal(states[3][0], clean[3][0])
 
     def test_one_call_of_a_shared_block(self):
         model = tiny("albert")
@@ -443,16 +457,6 @@ class TestRefusals:
             ablated_output(
                 Chain(), [0], LAYOUT, INPUTS, by=lambda values, _: values.repeat(1, 1, 4)
             )
-
-    def test_models_that_are_not_batch_first(self):
-        model = tiny("xlnet")
-        layout = NeuronLayout(("layer.1",), (8,))
-        with (
-            pytest.raises(ValueError, match="xlnet models compute tokens × batch"),
-            ablating(model, [0], layout, positions=torch.ones_like(IDS)),
-        ):
-            pass
-        assert not torch.equal(ablated_output(model, [0], layout, IDS, by=9.0)[0], model(IDS)[0])
 
     def test_a_layer_that_does_not_run(self):
         class Idle(Chain):

@@ -5,6 +5,7 @@ import pytest
 import torch
 from tiny_models import DOWN_PROJECTIONS, LONE_BLOCK_NAMES, encoder_of, tiny
 from torch import Tensor, nn
+from transformers import AutoModel, AutoModelForTokenClassification
 
 from captum_lca.activations import ModelLayer, evaluate_layers, evaluating, resolve_layers
 
@@ -262,6 +263,19 @@ class TestEvaluateLayers:
         layer = resolve_layers(model, model.encoder.layer[0].attention)
         (tensor,) = evaluate_layers(model, torch.tensor([[2, 4, 3]]), layer)
         assert tensor.shape == (1, 3, 8)
+
+    @pytest.mark.parametrize("auto_class", [AutoModel, AutoModelForTokenClassification])
+    def test_blocks_that_compute_the_tokens_first(self, auto_class):
+        model = tiny("xlnet", auto_class)
+        ids = torch.tensor([[2, 4, 3], [2, 5, 6]])
+        found = resolve_layers(model, ["hidden", model.base_model.word_embedding, model])
+        assert [layer.tokens_first for layer in found] == [True] * 5 + [False]
+        *tensors, outermost = evaluate_layers(model, ids, found)
+        outputs = model(ids, output_hidden_states=True)
+        states = outputs.hidden_states
+        for tensor, expected in zip(tensors, [*states, states[0]], strict=True):
+            assert torch.equal(tensor, expected)
+        assert torch.equal(outermost, outputs[0])
 
     def test_gradients_flow_only_when_asked(self):
         model = Stack([times(2)])

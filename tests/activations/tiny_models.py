@@ -16,6 +16,7 @@ from transformers import (
     GemmaConfig,
     GPT2Config,
     LlamaConfig,
+    LongformerConfig,
     PretrainedConfig,
     PreTrainedTokenizerFast,
     Qwen2Config,
@@ -141,6 +142,7 @@ CONFIGS: dict[str, PretrainedConfig] = {
     "fnet": FNetConfig(**_SIZES),
     "convbert": ConvBertConfig(**_SIZES, embedding_size=8),
     "xlnet": XLNetConfig(**_IDS, **_OTHER_NAMES["xlnet"]),
+    "longformer": LongformerConfig(**_SIZES, attention_window=4),
 }
 
 LONE_BLOCK_NAMES = {
@@ -156,6 +158,7 @@ LONE_BLOCK_NAMES = {
     "gemma2": "layers",
     "t5": "block",
     "bart": "layers",
+    "xlnet": "layer",
 }
 """Where each architecture (of those that run a block once) keeps its three blocks."""
 
@@ -172,6 +175,7 @@ DOWN_PROJECTIONS = {
     "gemma2": "mlp.down_proj",
     "t5": "layer.1.DenseReluDense.wo",
     "bart": "fc2",
+    "xlnet": "ff.layer_2",
 }
 """The module inside a block that reads the twelve MLP neurons."""
 
