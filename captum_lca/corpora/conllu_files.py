@@ -132,7 +132,7 @@ def _check_token(where: str, line: str, expected_id: int) -> bool:
         return False
     if not WORD_ID.fullmatch(token_id):
         raise ValueError(f"{where}: word id {token_id!r}, expected a whole number, a-b or a.b")
-    if int(token_id) != expected_id:
+    if token_id != str(expected_id):
         raise ValueError(
             f"{where}: word id {token_id}, expected {expected_id} "
             "(ids count up from 1 in each sentence; a blank line ends a sentence)"

@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from captum_lca.corpora.label_checks import Label, checked_labels
+from captum_lca.corpora.label_checks import Label, checked_labels, is_unicode
 from captum_lca.files import write_aside
+from captum_lca.json_text import parsed
 
 FORMAT = "captum_lca corpus"
 FORMAT_VERSION = 1
@@ -310,13 +311,12 @@ class Corpus:
         for place, word in enumerate(self.words):
             if not isinstance(word, str) or not word:
                 raise ValueError(f"{self.source}: word {place} is {word!r}, expected a string")
+            if not is_unicode(word):
+                raise ValueError(f"{self.source}: word {place} is {word!r}, which is not Unicode")
 
 
 def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:  # neither UTF-8 nor JSON
-        raise ValueError(f"{path}: not a saved corpus: {error}") from error
+    content = parsed(path.read_bytes(), f"{path}: not a saved corpus")
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise ValueError(f'{path}: not a saved corpus: expected JSON with "format": "{FORMAT}"')
     if content.get("version") != FORMAT_VERSION:

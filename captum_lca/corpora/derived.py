@@ -104,7 +104,7 @@ def pattern(
     """
     try:
         compiled = re.compile(expression)
-    except re.error as error:
+    except (re.error, RecursionError, OverflowError) as error:
         raise ValueError(f"not a regular expression: {expression!r}: {error}") from error
     return lambda word: inside if compiled.fullmatch(word) else outside
 

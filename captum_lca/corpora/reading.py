@@ -35,7 +35,7 @@ _DERIVED_RULES: dict[str, Callable[[str], derived.Rule]] = {
     "suffix": lambda listed: (
         derived.suffix_rule(listed.split(",")) if listed else derived.suffix_rule()
     ),
-    "set": lambda listed: derived.word_set(filter(None, listed.split(","))),
+    "set": lambda listed: derived.word_set([word for word in listed.split(",") if word]),
     "regex": derived.pattern,
 }
 

@@ -121,7 +121,7 @@ def stepwise_selection(
     for size in tqdm(wanted, desc="stepwise selection", disable=not progress):
         active, newcomers = search.reach(size, active)
         order += newcomers
-    return _ranking(active, torch.tensor(order), search, targets, store.layout)
+    return _ranking(active, torch.tensor(order, dtype=torch.long), search, targets, store.layout)
 
 
 @dataclass(frozen=True)

@@ -70,9 +70,17 @@ def test_pattern_matches_whole_words() -> None:
     assert pattern(re.compile("DOG", re.IGNORECASE), "dog", None)("dog") == "dog"
 
 
-def test_pattern_must_compile() -> None:
-    with pytest.raises(ValueError, match=r"not a regular expression: '\(': missing \)"):
-        pattern("(")
+@pytest.mark.parametrize(
+    ("expression", "message"),
+    [
+        ("(", r"'\(': missing \)"),
+        ("(" * 5000 + ")" * 5000, "maximum recursion depth exceeded"),
+        ("a{99999999999}", "the repetition number is too large"),
+    ],
+)
+def test_pattern_must_compile(expression: str, message: str) -> None:
+    with pytest.raises(ValueError, match=f"not a regular expression: .*{message}"):
+        pattern(expression)
 
 
 @pytest.mark.parametrize(
