@@ -74,7 +74,7 @@ def ablating(
             stack.callback(module.register_forward_pre_hook(begin).remove)
         for ablation in ablations:
             stack.callback(hook_layer(ablation.layer, ablation.visit).remove)
-        stack.enter_context(_uncompiled())
+        stack.enter_context(uncompiled())
         yield
     silent = [ablation.layer.name for ablation in ablations if not ablation.seen]
     if runs["begun"] and silent:
@@ -242,6 +242,21 @@ def _layer_ablations(
     return ablations
 
 
+def ablated_layers(
+    model: nn.Module, groups: Iterable[Tensor], layout: NeuronLayout
+) -> list[ModelLayer]:
+    """The layers in which any of some groups of neurons sit.
+
+    Args:
+        model: Which has them.
+        groups: Global ids.
+        layout: What they mean.
+    """
+    ids = torch.cat([torch.empty(0, dtype=torch.long), *groups])
+    numbers = layout.layer_numbers(ids).unique().tolist()
+    return [find_layer(model, layout.layers[number]) for number in numbers]
+
+
 def find_layer(model: nn.Module, name: str) -> ModelLayer:
     """The layer that a layout means by a name: in the base model, or else in the model itself.
 
@@ -266,7 +281,7 @@ def _unwrapped(model: nn.Module) -> nn.Module:
     return model
 
 
-def _uncompiled() -> AbstractContextManager[object]:
+def uncompiled() -> AbstractContextManager[object]:
     """Within the context nothing runs compiled; code compiled before would not see new hooks."""
     if "torch._dynamo" not in sys.modules:
         return nullcontext()

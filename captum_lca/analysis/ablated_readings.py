@@ -12,6 +12,8 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from captum_lca.ablation import Replacement, ablating, all_but_first
+from captum_lca.ablation.model_ablation import ablated_layers
+from captum_lca.ablation.replay import replaying
 from captum_lca.activations import evaluating
 from captum_lca.activations.batching import batches, padded
 from captum_lca.analysis.word_predictions import Passage, Predictor
@@ -47,6 +49,7 @@ def read_measures(
     units: list[NDArray[np.int64]] = []
     found: list[list[Tensor]] = [[] for _ in range(len(sets) + 1)]
     in_batches = list(batches(passages, batch_tokens))
+    layers = ablated_layers(predictor.model, sets, ranking.layout)
     with (
         evaluating(predictor.model),
         tqdm(total=len(in_batches) * len(found), desc="ablate", disable=not progress) as bar,
@@ -55,16 +58,19 @@ def read_measures(
             texts, attention = padded(batch, predictor.tokenizer.pad_token_id or 0)
             ids, mask = texts.to(predictor.device), attention.to(predictor.device)
             positions = None if everywhere else all_but_first(mask)
-            clean = _log_probabilities(predictor, batch, ids, mask)
             targets = torch.from_numpy(np.concatenate([p.targets for p in batch])).to(ids.device)
             units += [passage.units for passage in batch]
-            found[0].append(_measured(clean, clean, targets))
-            bar.update()
-            for number, neurons in enumerate(sets):
-                with ablating(predictor.model, neurons, ranking.layout, by=by, positions=positions):
-                    ablated = _log_probabilities(predictor, batch, ids, mask)
-                found[number + 1].append(_measured(ablated, clean, targets))
+            with replaying(predictor.model, layers):
+                clean = _log_probabilities(predictor, batch, ids, mask)
+                found[0].append(_measured(clean, clean, targets))
                 bar.update()
+                for neurons, measured in zip(sets, found[1:], strict=True):
+                    with ablating(
+                        predictor.model, neurons, ranking.layout, by=by, positions=positions
+                    ):
+                        ablated = _log_probabilities(predictor, batch, ids, mask)
+                    measured.append(_measured(ablated, clean, targets))
+                    bar.update()
     values = [
         dict(zip(MEASURES, torch.cat(parts, 1).double().cpu().numpy(), strict=True))
         for parts in found
