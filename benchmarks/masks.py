@@ -16,12 +16,12 @@ from captum.attr import LayerFeatureAblation
 from measuring import TREEBANKS, seconds, write_results
 
 from captum_lca import extract, fit_elastic_net, read_conllu
-from captum_lca.ablation import ablated_output, layer_baselines, layer_mask
+from captum_lca.ablation import ablated_outputs, layer_baselines, layer_mask
 from captum_lca.activations.loading import load_model
 from captum_lca.demo_model import demo_model_folder
 from captum_lca.rankings import weight_mass
 
-LAYERS = ("encoder.layer.0", "encoder.layer.5")
+LAYERS = ("encoder.layer.0", "encoder.layer.2", "encoder.layer.5")
 
 
 class Groups:
@@ -54,17 +54,13 @@ class Groups:
         )
         return found[:, 0, self.firsts]
 
-    @torch.no_grad()
     def ours(self):
-        """The same by hooks on the model, one group after the other."""
-        whole = self.output(*self.inputs)
-        parts = [
-            ablated_output(
-                self.model, neurons, self.probe.layout, *self.inputs, by=self.probe.mean
-            ).last_hidden_state[:, 0, 0]
-            for neurons in self.groups
-        ]
-        return torch.stack([whole - part for part in parts], 1)
+        """The same by hooks on the model, one group after the other; the first is empty."""
+        whole, *parts = ablated_outputs(
+            self.model, [[], *self.groups], self.probe.layout, *self.inputs, by=self.probe.mean
+        )
+        first = whole.last_hidden_state[:, 0, 0]
+        return torch.stack([first - part.last_hidden_state[:, 0, 0] for part in parts], 1)
 
 
 def measured(case, rounds):

@@ -167,13 +167,8 @@ class SentenceEncoder:
         tokens = self._tokens(raw)
         numbers, units = tokens_of_spans(tokens.spans, spans)
         if self.pooling != "mean":
-            is_edge = np.ones(len(units), dtype=bool)  # of the run of tokens of its unit
-            changes = units[1:] != units[:-1]
-            if self.pooling == "first":
-                is_edge[1:] = changes
-            else:
-                is_edge[:-1] = changes
-            numbers, units = numbers[is_edge], units[is_edge]
+            read = run_edges(units, self.pooling)
+            numbers, units = numbers[read], units[read]
         return _Readings(units, tokens.windows[numbers], tokens.positions[numbers])
 
     def _tokens(self, raw: list[Any]) -> _Tokens:
@@ -246,6 +241,22 @@ def tokens_of_spans(
     span_numbers = np.repeat(first, touched) + offsets
     order = np.argsort(span_numbers, kind="stable")
     return token_numbers[order], span_numbers[order]
+
+
+def run_edges(numbers: NDArray[np.int64], side: str) -> NDArray[np.bool_]:
+    """Which entries are the first, or the last, of a run of equal numbers. The same shape.
+
+    Args:
+        numbers: Shape (entries,).
+        side: ``"first"`` or ``"last"``.
+    """
+    is_edge = np.ones(len(numbers), dtype=bool)
+    changes = numbers[1:] != numbers[:-1]
+    if side == "first":
+        is_edge[1:] = changes
+    else:
+        is_edge[:-1] = changes
+    return is_edge
 
 
 def reading_bounds(lengths: Sequence[int], step: int) -> list[Span]:

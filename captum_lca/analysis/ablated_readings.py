@@ -17,7 +17,7 @@ from captum_lca.ablation.replay import replaying
 from captum_lca.activations import evaluating
 from captum_lca.activations.batching import batches, padded
 from captum_lca.analysis.word_predictions import Passage, Predictor
-from captum_lca.neurons import NeuronRanking
+from captum_lca.neurons import NeuronLayout
 
 MEASURES = ("loss", "accuracy", "kl")
 
@@ -34,14 +34,34 @@ class Readings:
     """The same for each set of neurons."""
 
 
+@dataclass(frozen=True)
+class AblatedSet:
+    """Neurons to ablate together, and where."""
+
+    neurons: Tensor
+    """Global ids. Shape (chosen,)."""
+    at: NDArray[np.bool_] | str
+    """``"everywhere"``, ``"later"``: at every token but the first; or at which words of the corpus.
+    Shape (words,)."""
+
+    def positions(self, batch: Sequence[Passage], mask: Tensor) -> Tensor | None:
+        """Where to ablate in a batch, as for :func:`~captum_lca.ablation.ablating`."""
+        if isinstance(self.at, str):
+            return all_but_first(mask) if self.at == "later" else None
+        chosen = np.append(self.at, False)  # -1, no word, is the last place
+        positions = torch.zeros(mask.shape, dtype=torch.bool)
+        for row, passage in enumerate(batch):
+            positions[row, : len(passage.words)] = torch.from_numpy(chosen[passage.words])
+        return positions
+
+
 @torch.no_grad()
 def read_measures(
     predictor: Predictor,
     passages: Sequence[Passage],
-    sets: Sequence[Tensor],
-    ranking: NeuronRanking,
+    sets: Sequence[AblatedSet],
+    layout: NeuronLayout,
     by: Replacement,
-    everywhere: bool,
     batch_tokens: int,
     progress: bool,
 ) -> Readings:
@@ -49,7 +69,7 @@ def read_measures(
     units: list[NDArray[np.int64]] = []
     found: list[list[Tensor]] = [[] for _ in range(len(sets) + 1)]
     in_batches = list(batches(passages, batch_tokens))
-    layers = ablated_layers(predictor.model, sets, ranking.layout)
+    layers = ablated_layers(predictor.model, [each.neurons for each in sets], layout)
     with (
         evaluating(predictor.model),
         tqdm(total=len(in_batches) * len(found), desc="ablate", disable=not progress) as bar,
@@ -57,17 +77,15 @@ def read_measures(
         for batch in in_batches:
             texts, attention = padded(batch, predictor.tokenizer.pad_token_id or 0)
             ids, mask = texts.to(predictor.device), attention.to(predictor.device)
-            positions = None if everywhere else all_but_first(mask)
             targets = torch.from_numpy(np.concatenate([p.targets for p in batch])).to(ids.device)
             units += [passage.units for passage in batch]
             with replaying(predictor.model, layers):
                 clean = _log_probabilities(predictor, batch, ids, mask)
                 found[0].append(_measured(clean, clean, targets))
                 bar.update()
-                for neurons, measured in zip(sets, found[1:], strict=True):
-                    with ablating(
-                        predictor.model, neurons, ranking.layout, by=by, positions=positions
-                    ):
+                for each, measured in zip(sets, found[1:], strict=True):
+                    where = each.positions(batch, mask)
+                    with ablating(predictor.model, each.neurons, layout, by=by, positions=where):
                         ablated = _log_probabilities(predictor, batch, ids, mask)
                     measured.append(_measured(ablated, clean, targets))
                     bar.update()

@@ -68,9 +68,13 @@ class Choice:
     """One, or one per random draw."""
 
 
-def key_of(ids: Tensor) -> tuple[int, ...]:
-    """The neurons as a key: choices that are alike share one run."""
-    return tuple(sorted(ids.tolist()))
+Key = tuple[str | None, tuple[int, ...]]
+"""A class if neurons are ablated at its words, and the neurons: what is alike shares one run."""
+
+
+def key_of(ids: Tensor, target: str | None) -> Key:
+    """Neurons, and the class at whose words they are ablated (None: at all), as a key."""
+    return target, tuple(sorted(ids.tolist()))
 
 
 def choices_of(
@@ -120,8 +124,10 @@ class Comparison:
     """Turns readings into changes on groups of words, with paired intervals."""
 
     readings: Readings
-    by_set: dict[tuple[int, ...], dict[str, NDArray[np.float64]]]
+    by_set: dict[Key, dict[str, NDArray[np.float64]]]
     """The ablated readings, by :func:`key_of`."""
+    at_class: bool
+    """Whether neurons were ablated at the words of their class only."""
     labels: NDArray[Any]
     """Of every word or sentence."""
     sentences: NDArray[np.int64]
@@ -191,7 +197,8 @@ class Comparison:
         if words == WORDS[3]:
             own = self._change(ids, target, measure, "class")
             return own - self._change(ids, target, measure, "others")
-        change = self.by_set[key_of(ids)][measure] - self.readings.clean[measure]
+        key = key_of(ids, target if self.at_class else None)
+        change = self.by_set[key][measure] - self.readings.clean[measure]
         chosen = self._chosen(target, words)
         numbers = self.sentences[self.readings.units[chosen]]
         size = self.bootstrap.weights.shape[1]

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from captum_lca.ablation import Replacement, neuron_means
 from captum_lca.activations import Activations, ActivationStore, as_store, extract
-from captum_lca.analysis.ablated_readings import read_measures
+from captum_lca.analysis.ablated_readings import AblatedSet, read_measures
 from captum_lca.analysis.ablation_effects import (
     WORDS,
     Comparison,
@@ -34,6 +34,8 @@ from captum_lca.probes import LinearProbe
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+AT = ("later", "class", "everywhere")
+
 
 @dataclass(frozen=True)
 class ModelEffects:
@@ -46,6 +48,8 @@ class ModelEffects:
 
     task: str
     """What the model predicts; one of :data:`~captum_lca.analysis.word_predictions.TASKS`."""
+    at: str
+    """Where neurons were ablated; as for :func:`model_effects`."""
     sentences: int
     """Of the corpus."""
     predictions: int
@@ -139,7 +143,7 @@ def model_effects(
     layers: Sequence[str] | None = None,
     activations: Activations | None = None,
     by: Replacement | None = None,
-    everywhere: bool = False,
+    at: str = "later",
     task: str | None = None,
     probe: LinearProbe | None = None,
     draws: int = 5,
@@ -150,7 +154,7 @@ def model_effects(
 ) -> ModelEffects:
     """Ablate the top, random and bottom neurons of classes in the model; see what it does.
 
-    By default neurons are held at their mean everywhere but at the first token of a text: most
+    By default neurons are held at their mean at every token but the first of a text: most
     decoders rest their attention on that token, by massive activations that are nothing like the
     mean, and change beyond recognition if it is touched.
 
@@ -167,7 +171,9 @@ def model_effects(
             neurons; default: those of the corpus itself.
         by: What takes the neurons' place; default: their mean over the activations, first words
             of sentences left out where these are known.
-        everywhere: Ablate at the first token too.
+        at: Where to ablate: ``"later"``: at every token but a text's first; ``"everywhere"``: there
+            too; ``"class"``: at the tokens of the class's own words only (in a sentence longer than
+            the model's window, where they have most context).
         task: What is predicted; see :class:`~captum_lca.analysis.word_predictions.Predictor`.
         probe: Read this probe instead of the model's head, say at a later layer.
         draws: Random choices of neurons.
@@ -180,7 +186,11 @@ def model_effects(
         ValueError: A class that the ranking or the corpus doesn't have, more neurons than there
             are, labels that don't match the corpus, or a model without a head.
     """
+    if at not in AT:
+        raise ValueError(f"at must be one of {AT}; found {at!r}")
     predictor = Predictor(model, tokenizer, task, probe)
+    if at == "class" and predictor.task == "sequence-classification":
+        raise ValueError("sentences have labels here, not words: at='class' has no words to mean")
     units = len(corpus) if predictor.task == "sequence-classification" else len(corpus.words)
     if len(labels) != units:
         raise ValueError(f"labels and corpus are misaligned: {len(labels)} labels, {units} units")
@@ -194,17 +204,25 @@ def model_effects(
     massive = massive_activations(store)
     by = _means_behind_first(store) if by is None else by
     choices = choices_of(ranking, classes, counts, allowed, massive.neurons, draws, seed)
-    sets = {key_of(ids): ids for choice in choices for ids in choice.sets}
+    labelled = np.array(labels, dtype=object)
+    sets = {
+        key_of(ids, choice.target if at == "class" else None): AblatedSet(
+            ids, labelled == choice.target if at == "class" else at
+        )
+        for choice in choices
+        for ids in choice.sets
+    }
     readings = read_measures(
-        predictor, passages, list(sets.values()), ranking, by, everywhere, batch_tokens, progress
+        predictor, passages, list(sets.values()), ranking.layout, by, batch_tokens, progress
     )
     by_set = dict(zip(sets, readings.ablated, strict=True))
     sentences = _sentence_numbers(corpus, units)
     bootstrap = SentenceBootstrap(len(corpus), resamples, seed)
-    compared = Comparison(readings, by_set, np.array(labels, dtype=object), sentences, bootstrap)
+    compared = Comparison(readings, by_set, at == "class", labelled, sentences, bootstrap)
     effects = [effect for choice in choices for effect in compared.effects(choice, massive)]
     effects += compared.contrasts(choices, massive)
-    return ModelEffects(predictor.task, len(corpus), len(readings.units), tuple(effects), massive)
+    predictions = len(readings.units)
+    return ModelEffects(predictor.task, at, len(corpus), predictions, tuple(effects), massive)
 
 
 def _store(

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from captum_lca.activations import base_model, evaluate_layers, resolve_layers
-from captum_lca.activations.encoding import SentenceEncoder, Window, model_window
+from captum_lca.activations.encoding import SentenceEncoder, Window, model_window, run_edges
 from captum_lca.corpora import Corpus
 from captum_lca.probes import LinearProbe
 
@@ -39,6 +39,9 @@ class Passage:
     """Token whose output predicts it. Shape (predictions,)."""
     targets: NDArray[np.int64]
     """The right answer, as a position among the outputs. Shape (predictions,)."""
+    words: NDArray[np.int64]
+    """Word of the corpus that each token belongs to; -1: none, or a word that is read in another
+    passage of a long sentence. Shape (tokens,)."""
 
 
 class Predictor:
@@ -76,9 +79,7 @@ class Predictor:
             raise ValueError("a probe and the task 'probe' go together")
         if self.task == "masked-lm" and tokenizer.mask_token_id is None:
             raise ValueError("the tokenizer has no mask token, which a masked model needs")
-        pooling = {"token-classification": "first", "probe": "last"}.get(self.task, "mean")
-        window = model_window(tokenizer, model)
-        self._encoder = SentenceEncoder(tokenizer, window, pooling, "word")
+        self._encoder = SentenceEncoder(tokenizer, model_window(tokenizer, model), "mean", "word")
         self._layers = resolve_layers(base_model(model), probe.layout.layers) if probe else ()
         accepted = inspect.signature(model.forward).parameters
         self._fixed = {"use_cache": False} if "use_cache" in accepted else {}
@@ -108,8 +109,8 @@ class Predictor:
         }.get(self.task, self._word_labels)
         found = [
             passage
-            for sentence, window in self._windows(corpus)
-            for passage in made(sentence, window, targets)
+            for sentence, windows in self._windows(corpus)
+            for passage in made(sentence, windows, targets)
             if len(passage.units)
         ]
         if not found:
@@ -137,14 +138,15 @@ class Predictor:
         outputs: Tensor = self.probe(torch.cat([tensor.float() for tensor in tensors], -1))
         return outputs
 
-    def _windows(self, corpus: Corpus) -> Iterator[tuple[int, Window]]:
-        """Number of the sentence and window, with the rows numbered as words of the corpus."""
+    def _windows(self, corpus: Corpus) -> Iterator[tuple[int, list[Window]]]:
+        """Number of each sentence and its windows, whose rows are words of the corpus."""
         first = 0
         for number, words in enumerate(corpus.sentences):
             chunk = self._encoder.encode([words])
             present = np.setdiff1d(np.arange(len(words)), chunk.missing)
-            for window in chunk.windows:
-                yield number, replace(window, rows=first + present[window.rows])
+            windows = [replace(each, rows=first + present[each.rows]) for each in chunk.windows]
+            if windows:
+                yield number, windows
             first += len(words)
 
     def _label_targets(self, labels: Sequence[str | None]) -> NDArray[np.int64]:
@@ -163,35 +165,56 @@ class Predictor:
             )
         return np.array([-1 if name is None else known[name] for name in labels])
 
-    def _next_tokens(self, _: int, window: Window, __: NDArray[np.int64]) -> list[Passage]:
-        later = window.positions > 0
-        positions = window.positions[later]
-        targets = np.array(window.token_ids)[positions]
-        return [Passage(window.token_ids, window.rows[later], positions - 1, targets)]
+    def _next_tokens(
+        self, _: int, windows: Sequence[Window], __: NDArray[np.int64]
+    ) -> Iterator[Passage]:
+        for window in windows:
+            later = window.positions > 0
+            positions = window.positions[later]
+            targets = np.array(window.token_ids)[positions]
+            yield _passage(window, window.rows[later], positions - 1, targets)
 
-    def _masked_words(self, _: int, window: Window, __: NDArray[np.int64]) -> list[Passage]:
-        original = np.array(window.token_ids)
-        passages = []
-        for word in np.unique(window.rows).tolist():
-            mine = window.positions[window.rows == word]
-            masked = original.copy()
-            masked[mine] = self.tokenizer.mask_token_id
-            units = np.full(len(mine), word)
-            passages.append(Passage(masked.tolist(), units, mine, original[mine]))
-        return passages
+    def _masked_words(
+        self, _: int, windows: Sequence[Window], __: NDArray[np.int64]
+    ) -> Iterator[Passage]:
+        for window in windows:
+            original = np.array(window.token_ids)
+            for word in np.unique(window.rows).tolist():
+                mine = window.positions[window.rows == word]
+                masked = original.copy()
+                masked[mine] = self.tokenizer.mask_token_id
+                hidden = replace(window, token_ids=masked.tolist())
+                yield _passage(hidden, np.full(len(mine), word), mine, original[mine])
 
-    def _word_labels(self, _: int, window: Window, targets: NDArray[np.int64]) -> list[Passage]:
-        labelled = targets[window.rows] >= 0
-        units = window.rows[labelled]
-        return [Passage(window.token_ids, units, window.positions[labelled], targets[units])]
+    def _word_labels(
+        self, _: int, windows: Sequence[Window], targets: NDArray[np.int64]
+    ) -> Iterator[Passage]:
+        side = "last" if self.task == "probe" else "first"
+        read = run_edges(np.concatenate([window.rows for window in windows]), side)
+        ends = np.cumsum([len(window.rows) for window in windows])[:-1]
+        for window, here in zip(windows, np.split(read, ends), strict=True):
+            labelled = here & (targets[window.rows] >= 0)
+            units = window.rows[labelled]
+            yield _passage(window, units, window.positions[labelled], targets[units])
 
     def _sentence_labels(
-        self, sentence: int, window: Window, targets: NDArray[np.int64]
-    ) -> list[Passage]:
-        if targets[sentence] < 0:
-            return []
+        self, sentence: int, windows: Sequence[Window], targets: NDArray[np.int64]
+    ) -> Iterator[Passage]:
         place, first = np.array([sentence]), np.array([0])
-        return [Passage(window.token_ids, place, first, targets[place])]
+        if targets[sentence] >= 0:
+            for window in windows:
+                yield _passage(window, place, first, targets[place])
+
+
+def _passage(
+    window: Window,
+    units: NDArray[np.int64],
+    positions: NDArray[np.int64],
+    targets: NDArray[np.int64],
+) -> Passage:
+    words = np.full(len(window.token_ids), -1)
+    words[window.positions] = window.rows
+    return Passage(window.token_ids, units, positions, targets, words)
 
 
 def task_of(model: nn.Module) -> str:

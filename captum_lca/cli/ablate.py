@@ -7,11 +7,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-from captum_lca.ablation import Replacement, Resampled
+from captum_lca.ablation import Replacement, Resampled, neuron_means
 from captum_lca.activations import ActivationStore
 from captum_lca.activations.loading import HEADS, load_model
 from captum_lca.activations.store_index import INDEX_FILE
 from captum_lca.analysis import model_effects
+from captum_lca.analysis.model_effects import AT
 from captum_lca.cli.analyze import settings_of
 from captum_lca.cli.options import FORMATS, Parser, device, positive
 from captum_lca.cli.printing import is_watched, printable
@@ -48,7 +49,15 @@ def add_options(parser: Parser) -> None:
     parser.add_argument(
         "--baseline", choices=BASELINES, default="mean", help="in the neurons' place (%(default)s)"
     )
-    parser.add_argument("--everywhere", action="store_true", help="at the first token too")
+    parser.add_argument(
+        "--of", metavar="NAME",
+        help="class whose training words the mean, or resampled values, are taken from (any)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--at", choices=AT, default=AT[0],
+        help="where to ablate: at every token but the first (%(default)s), at the words of the "
+        "class only, everywhere",
+    )  # fmt: skip
     parser.add_argument("--max-words", type=positive, help="read only so many words")
     parser.add_argument("--draws", type=positive, default=5, help="of random neurons (%(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="(%(default)s)")
@@ -69,7 +78,7 @@ def run(options: argparse.Namespace) -> None:
     corpus = corpus.limit(options.max_words) if options.max_words else corpus
     labels = [None if value is None else str(value) for value in corpus.labels_of(name)]
     store = _training_store(folder)
-    by = _replacement(options, store)
+    by = _replacement(options, store, name)
     model, tokenizer = load_model(
         options.model,
         task=None if options.task == "probe" else options.task,
@@ -87,7 +96,7 @@ def run(options: argparse.Namespace) -> None:
         layers=options.layers.split(",") if options.layers else None,
         activations=store,
         by=by,
-        everywhere=options.everywhere,
+        at=options.at,
         task=options.task,
         probe=probe if options.task == "probe" else None,
         draws=options.draws,
@@ -124,11 +133,21 @@ def _training_store(folder: Path) -> ActivationStore | None:
     return None
 
 
-def _replacement(options: argparse.Namespace, store: ActivationStore | None) -> Replacement | None:
+def _replacement(
+    options: argparse.Namespace, store: ActivationStore | None, name: str
+) -> Replacement | None:
+    """What takes the neurons' place; None: their mean over all training words but first ones."""
+    if options.of is not None and options.baseline == "zero":
+        raise ValueError("--of names the words that values are taken from; zeros are from none")
     if options.baseline == "zero":
         return 0.0
-    if options.baseline == "mean":
+    if options.baseline == "mean" and options.of is None:
         return None
-    if store is None:
-        raise ValueError(f"{options.study}: resampling needs the study's activations beside it")
-    return Resampled(store, options.seed)
+    if store is None or store.corpus is None:
+        raise ValueError(
+            f"{options.study}: resampling and --of need the study's activations beside it"
+        )
+    labels = store.corpus.labels_of(name) if options.of is not None else None
+    if options.baseline == "mean":
+        return neuron_means(store, labels, of=options.of)
+    return Resampled(store, options.seed, labels, options.of)

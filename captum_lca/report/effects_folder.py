@@ -24,6 +24,7 @@ def write_effects(effects: ModelEffects, folder: Path, settings: dict[str, Any])
     results = {
         "settings": settings,
         "task": effects.task,
+        "at": effects.at,
         "sentences": effects.sentences,
         "predictions": effects.predictions,
         "massive_activations": effects.massive.to_frame().to_dict("records"),

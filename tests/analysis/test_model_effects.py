@@ -71,12 +71,40 @@ class TestLosses:
         assert third.targets.tolist() == [4, 9]
         assert third.units.tolist() == [2, 2]
 
+    def test_masked_by_transformers_own_loss(self):
+        model, tokenizer = tiny("bert", AutoModelForMaskedLM), wordpiece(mask_token="[UNK]")
+        ranking, _, _ = ranked(model, tokenizer)
+        found = model_effects(
+            model, tokenizer, CORPUS, LABELS, ranking, counts=(4,), by=5.0, **OPTIONS
+        )
+        top = ranking.for_class("long").top(4)
+        clean, changed = [], []
+        for words in SENTENCES:
+            encoded = tokenizer(" ".join(words), return_tensors="pt")
+            ids, start = encoded["input_ids"], 1
+            for word in words:
+                own = slice(start, start + len(word))  # a token per letter
+                start += len(word)
+                hidden, targets = ids.clone(), torch.full_like(ids, -100)
+                hidden[0, own], targets[0, own] = tokenizer.mask_token_id, ids[0, own]
+                where = all_but_first(encoded["attention_mask"])
+                with torch.no_grad():
+                    clean += [float(model(hidden, labels=targets).loss)] * len(word)
+                    with ablating(model, top, ranking.layout, by=5.0, positions=where):
+                        changed += [float(model(hidden, labels=targets).loss)] * len(word)
+        effect = found.find(choice="top", measure="loss", words="all")
+        assert (found.task, found.predictions) == ("masked-lm", len(clean))
+        assert effect.clean == pytest.approx(np.mean(clean), rel=1e-5)
+        assert effect.change == pytest.approx(np.mean(changed) - np.mean(clean), rel=1e-4)
+        assert abs(effect.change) > 0.01
+
     def test_next_tokens(self):
         predictor = Predictor(tiny("llama", AutoModelForCausalLM), wordpiece(special=False))
         first = predictor.passages(CORPUS, LABELS)[0]  # a b a ##b
         assert first.positions.tolist() == [0, 1, 2]
         assert first.targets.tolist() == [5, 4, 9]
         assert first.units.tolist() == [1, 2, 2]
+        assert first.words.tolist() == [0, 1, 2, 2]
 
     def test_the_kl_divergence_and_the_groups(self):
         model, tokenizer = tiny("llama", AutoModelForCausalLM), wordpiece(special=False)
@@ -165,6 +193,70 @@ class TestHeads:
         assert effect.clean + effect.change == pytest.approx(losses[1], rel=1e-4)
 
 
+class TestWhere:
+    def test_at_the_words_of_the_class(self):
+        model, tokenizer = tiny("llama", AutoModelForCausalLM), wordpiece(special=False)
+        ranking, _, store = ranked(model, tokenizer)
+        means = store.tensor().mean(0)
+        found = model_effects(
+            model, tokenizer, CORPUS, LABELS, ranking, counts=(4,), by=means, at="class", **OPTIONS
+        )
+        losses = []
+        top = ranking.for_class("long").top(4)
+        for words in SENTENCES:
+            encoded = tokenizer(" ".join(words), return_tensors="pt")
+            ids = encoded["input_ids"]
+            where = torch.tensor([[len(word) > 1 for word in words for _ in word]])
+            with torch.no_grad(), ablating(model, top, ranking.layout, by=means, positions=where):
+                losses += [float(model(ids, labels=ids).loss)] * (ids.numel() - 1)
+        effect = found.find(choice="top", measure="loss", words="all")
+        assert effect.clean + effect.change == pytest.approx(np.mean(losses), rel=1e-5)
+        assert found.at == "class"
+
+    def test_a_probe_on_that_layer_sees_no_change_at_other_words(self):
+        model, tokenizer = tiny("bert"), wordpiece()
+        store = extract(
+            CORPUS, model, tokenizer, layers="encoder.layer.1", dtype=torch.float32, progress=False
+        )
+        probe = fit_elastic_net(store, LABELS)
+        found = model_effects(
+            model,
+            tokenizer,
+            CORPUS,
+            LABELS,
+            weight_mass(probe),
+            counts=(4,),
+            probe=probe,
+            at="class",
+            **{**OPTIONS, "classes": ("long", "short")},
+        )
+        for target in ("long", "short"):
+            own, others = (
+                found.find(target=target, choice="top", measure="loss", words=words).change
+                for words in ("class", "others")
+            )
+            assert others == 0 != own
+
+
+class TestLongSentences:
+    def test_a_word_across_windows_is_read_once(self):
+        sentences = [["abcd"] * 12, ["a", "bcda"] * 6]
+        corpus = Corpus(sentences)
+        labels = ["long" if len(word) > 1 else "short" for word in corpus.words]
+        model, tokenizer = tiny("bert"), wordpiece(model_max_length=12)
+        store = extract(corpus, model, tokenizer, dtype=torch.float32, progress=False)
+        probe = fit_elastic_net(store, labels)
+        passages = Predictor(model, tokenizer, probe=probe).passages(corpus, labels)
+        units = np.concatenate([passage.units for passage in passages])
+        assert sorted(units.tolist()) == list(range(24))
+        for passage in passages:  # the last token of each word, with that word's label
+            ids = [tokenizer.convert_ids_to_tokens(passage.token_ids[p]) for p in passage.positions]
+            last = [
+                f"##{corpus.words[u][-1]}" if labels[u] == "long" else "a" for u in passage.units
+            ]
+            assert ids == last
+
+
 class TestMassiveActivations:
     def test_they_are_reported_and_left_out(self):
         model, tokenizer = tiny("llama", AutoModelForCausalLM), wordpiece(special=False)
@@ -217,3 +309,6 @@ class TestRefusals:
         self.refused("can choose 1 to 32 neurons; found 33", counts=(33,))
         self.refused("no mask token", task="masked-lm")
         self.refused("task must be one of", task="translation")
+        self.refused("at must be one of", at="verbs")
+        model = tiny("bert", AutoModelForSequenceClassification)
+        self.refused("has no words to mean", model=model, at="class")

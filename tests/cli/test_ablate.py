@@ -40,6 +40,30 @@ def test_what_it_writes_and_prints(ablate, tmp_path, baseline):
     assert (tmp_path / "out" / "model_ablation.png").read_bytes().startswith(b"\x89PNG")
 
 
+def changes(folder):
+    table = pd.read_csv(folder / "model_ablation.csv")
+    table = table[(table["choice"] == "top") & (table["measure"] == "loss")]
+    return dict(zip(table["words"], table["change"], strict=True))
+
+
+def test_where_and_of_what(ablate, tmp_path):
+    found = {}
+    for name, options in {
+        "default": [],
+        "at": ["--at", "class"],
+        "of": ["--of", "VERB"],
+        "resampled": ["--of", "VERB", "--baseline", "resample"],
+    }.items():
+        layers = ["--layers", "encoder.layer.1", "--count", "5"]
+        status, _, error = ablate("--class", "NOUN", *layers, *options)
+        assert status == 0, error
+        found[name] = changes(tmp_path / "out")
+    assert found["at"]["others"] != found["default"]["others"] != found["of"]["others"]
+    assert found["of"] != found["resampled"]
+    results = json.loads((tmp_path / "out" / "model_ablation.json").read_text())
+    assert results["at"] == "later"
+
+
 def refused(found, message):
     status, _, error = found
     assert status == 2
@@ -52,3 +76,5 @@ def test_refusals(ablate, tmp_path):
     refused(ablate("--class", "NOUN", study=tmp_path), "no study of analyze")
     refused(ablate("--class", "NOUN", "--count", "500"), "can choose 1 to 72 neurons; found 500")
     refused(ablate("--class", "NOUN", "--layers", "x"), "no layer named 'x'")
+    refused(ablate("--class", "NOUN", "--of", "NONE"), "no rows of class 'NONE'; the labels are")
+    refused(ablate("--class", "NOUN", "--of", "VERB", "--baseline", "zero"), "zeros are from none")
