@@ -1,8 +1,8 @@
 """Nouns' and verbs' neurons ablated in SmolLM2, against random neurons of the same layers.
 
 Probes on a few thousand words of UD English EWT; losses on sentences of its test text. The 30 top
-neurons of one block, and of all layers, are held at their mean: at every token but the first, and at
-the words of the class only.
+neurons of one block, and of all layers, are held at their mean: at every token but the first, and
+at the words of the class only.
 
     python benchmarks/ablation.py [--sentences 150] [--words 3000] [--neurons 30] [--draws 5]
 """
