@@ -24,6 +24,7 @@ setup(
     install_requires=[
         "captum>=0.8",
         "conllu>=5",
+        "filelock>=3.13",
         "matplotlib>=3.8",
         "numpy>=1.26",
         "pandas>=2.2",

@@ -24,8 +24,8 @@ from neurox.data.extraction.transformers_extractor import (
 from captum_lca import extract, read_conllu
 from captum_lca.activations import extraction
 from captum_lca.activations.batching import batches
+from captum_lca.activations.chunks import chunks
 from captum_lca.activations.encoding import SentenceEncoder, model_window
-from captum_lca.activations.extraction import chunks
 from captum_lca.activations.loading import load_model
 from captum_lca.demo_model import demo_model_folder
 
@@ -47,8 +47,8 @@ def padded_batches(corpus, model, tokenizer, batch_tokens):
     padded = []
     windows = (
         batch
-        for sentences in chunks(corpus, NEURONS)
-        for batch in batches(encoder.encode(sentences).windows, batch_tokens)
+        for chunk in chunks(corpus, NEURONS, "word")
+        for batch in batches(encoder.encode(chunk.sentences).windows, batch_tokens)
     )
     for batch in windows:
         lengths = torch.tensor([len(window.token_ids) for window in batch])

@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
-from captum_lca.files import write_aside
+from captum_lca.files import write_tensors
 from captum_lca.layer_axis import label_layers
 
 if TYPE_CHECKING:
@@ -283,7 +282,7 @@ class NeuronRanking:
             "classes": json.dumps(self.classes),
         }
         tensors = {name: getattr(self, name).contiguous() for name in _TENSORS}
-        write_aside(Path(path), lambda aside: save_file(tensors, aside, metadata=metadata))
+        write_tensors(Path(path), tensors, metadata)
 
     @classmethod
     def load(cls, path: str | Path) -> NeuronRanking:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import inspect
-import logging
 import math
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -15,38 +12,23 @@ import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from captum_lca.activations.batching import batches, padded
+from captum_lca.activations.batching import batches
+from captum_lca.activations.chunks import Chunk, chunks
 from captum_lca.activations.encoding import SentenceEncoder, Window, model_window
 from captum_lca.activations.fingerprints import fingerprint_model, fingerprint_tokenizer
-from captum_lca.activations.layers import (
-    ModelLayer,
-    evaluate_layers,
-    evaluating,
-    resolve_layers,
-)
+from captum_lca.activations.layer_reader import LayerReader
+from captum_lca.activations.layers import evaluating, resolve_layers
+from captum_lca.activations.shards import ShardNotes
 from captum_lca.activations.store import ActivationStore
 from captum_lca.activations.store_index import DTYPES, StoreIndex
-from captum_lca.activations.store_writing import (
-    MODEL_NAME,
-    FolderWriter,
-    MemoryWriter,
-    finished_store,
-)
+from captum_lca.activations.store_writing import MODEL_NAME, finished_store, store_writer
 from captum_lca.corpora import Corpus
+from captum_lca.distributed import rank
 from captum_lca.neurons import NeuronLayout
 
-logger = logging.getLogger(__name__)
-
-CHUNK_BYTES = 2**27
-"""Float32 rows collected before a shard is written. Larger chunks sort into tighter batches."""
-CHUNK_ROWS = (1024, 65_536)
-"""Fewest and most rows of a chunk, however wide the layers are."""
 BATCH_TOKENS = {"cpu": 1024, "cuda": 16_384}
 """Tokens per batch, by the device that the model is on."""
-FLOAT16_LARGEST = torch.finfo(torch.float16).max
 NAMED_IN_WARNING = 10
-PADDING_TOLERANCE = 0.05
-"""Change of a layer, as a share of its largest activation, that rounding doesn't explain."""
 
 
 def extract(
@@ -70,6 +52,11 @@ def extract(
     layer asked for. Sentences of similar length go through it together; the rows come out in the
     order of the corpus.
 
+    In processes that ``torchrun`` started, each reads its share of the corpus and writes its own
+    shards of the one store, on a folder that all machines see; any number of them writes the same
+    files. Where an extraction was cut short, the next one of the same model, corpus and settings
+    verifies the shards that are there, and goes on behind them.
+
     Args:
         corpus: The sentences.
         model: A transformers encoder or decoder, with or without a head. Of an encoder-decoder, the
@@ -80,10 +67,12 @@ def extract(
         pooling: How a word's row comes from its tokens: ``"first"``, ``"last"`` or ``"mean"``;
             for sentences also ``"special"``, the first special token.
         unit: ``"word"``: one row per word; ``"sentence"``: one row per sentence.
-        out: Folder for the store; None: keep it in memory. A complete store of the same model,
-            corpus and settings in that folder is opened instead of being made again.
+        out: Folder for the store; None: keep it in memory (of each process, all of it). A complete
+            store of the same model, corpus and settings in that folder is opened instead of being
+            made again.
         dtype: ``torch.float16`` or ``torch.float32``. Values too large for float16 make the whole
-            store float32, with a warning.
+            store float32, with a warning: the chunks that hold them exactly, all others with the
+            precision of float16.
         batch_tokens: Tokens, padding included, that go through the model at once; default: 1,024
             on a CPU (where more was slower in measurements), 16,384 elsewhere.
         window: Most tokens of a sentence read at once; default: the model's own limit.
@@ -97,6 +86,9 @@ def extract(
         ValueError: Before the model runs: a tokenizer that is not fast, an unknown layer, a layer
             that never runs or is not batch × tokens × neurons, an empty corpus, a folder that holds
             something else. While it runs: NaN or infinite activations, with the layer's name.
+        StoreError: A shard in the folder is truncated or changed.
+        BlockingIOError: Another run writes to the folder.
+        ConnectionError: Another process of this run ended.
 
     Examples::
 
@@ -132,16 +124,24 @@ def extract(
         window_to_try = _first_window(corpus, encoder)
         layout = reader.layout(window_to_try)
         index = StoreIndex(layout, dtype_name, units, settings)
-        if out is not None and (finished := finished_store(Path(out), index, corpus)):
+        folder = None if out is None else Path(out)
+        if folder and (finished := finished_store(folder, index, corpus)):
             return finished
-        writer = MemoryWriter(index) if out is None else FolderWriter(index, Path(out))
+        plan = chunks(corpus, layout.size, unit)
         pad = not reader.notices_padding(window_to_try)
         batch_tokens = batch_tokens or BATCH_TOKENS.get(reader.device.type, BATCH_TOKENS["cuda"])
-        for rows in _rows_of(corpus, encoder, reader, index, batch_tokens, pad, progress):
-            writer.append(_storable(rows, writer, corpus.source))
-    if index.missing:
-        _warn_of_missing(corpus, index)
-    return writer.finish(corpus)
+        with store_writer(index, folder) as writer:
+            todo = [plan[number] for number in writer.todo([chunk.bounds for chunk in plan])]
+            shown = progress and rank() == 0
+            for found in _rows_of(todo, encoder, reader, layout, batch_tokens, pad, shown):
+                writer.append(found[0].number, found[1], _notes(*found, layout, corpus.source))
+            store = writer.finish(corpus)
+    if rank() == 0:
+        if store.dtype != dtype:
+            _warn_of_widening(writer.notes, layout)
+        if store.missing:
+            _warn_of_missing(corpus, store)
+    return store
 
 
 def base_model(model: nn.Module) -> nn.Module:
@@ -155,68 +155,6 @@ def base_model(model: nn.Module) -> nn.Module:
     return base
 
 
-class LayerReader:
-    """Runs batches of windows through a model and reads its layers off.
-
-    Args:
-        model: Run as ``model(input_ids=…, attention_mask=…)``.
-        layers: What to read.
-        pad_id: Token id that fills windows up to the length of the longest in their batch.
-    """
-
-    def __init__(self, model: nn.Module, layers: Sequence[ModelLayer], pad_id: int) -> None:
-        self.model = model
-        self.layers = layers
-        self.pad_id = pad_id
-        self.device = next((p.device for p in model.parameters()), torch.device("cpu"))
-        accepted = inspect.signature(model.forward).parameters
-        self._fixed = {"use_cache": False} if "use_cache" in accepted else {}
-
-    def read(self, windows: Sequence[Window], stop_early: bool = True) -> list[Tensor]:
-        """One tensor per layer, each (windows, tokens of the longest, neurons of the layer)."""
-        ids, mask = padded(windows, self.pad_id)
-        mask = mask.to(self.device)
-        return evaluate_layers(
-            lambda ids: self.model(input_ids=ids, attention_mask=mask, **self._fixed),
-            ids.to(self.device),
-            self.layers,
-            stop_early=stop_early,
-        )
-
-    def layout(self, window: Window) -> NeuronLayout:
-        """The layers' widths, from one complete forward pass.
-
-        Raises:
-            ValueError: A layer's tensor is not batch × tokens × neurons.
-        """
-        tensors = self.read([window], stop_early=False)
-        expected = (1, len(window.token_ids))
-        for layer, tensor in zip(self.layers, tensors, strict=True):
-            if tensor.dim() != 3 or tuple(tensor.shape[:2]) != expected:
-                raise ValueError(
-                    f"layer {layer.name!r} has shape {tuple(tensor.shape)} for one sentence of "
-                    f"{expected[1]} tokens; expected (1, {expected[1]}, neurons)"
-                )
-        names = tuple(layer.name for layer in self.layers)
-        return NeuronLayout(names, tuple(tensor.shape[2] for tensor in tensors))
-
-    def notices_padding(self, window: Window) -> bool:
-        """Whether the padding behind a text changes the text's activations.
-
-        It does in models that mix positions without regard to the attention mask, such as FNet and
-        ConvBERT: in them only windows of the same length can share a batch.
-        """
-        ids = window.token_ids if len(window.token_ids) > 1 else window.token_ids * 2
-        short, whole = (replace(window, token_ids=part) for part in (ids[: len(ids) // 2], ids))
-        length = len(short.token_ids)
-        for alone, longer in zip(self.read([short]), self.read([short, whole]), strict=True):
-            change = (alone[0] - longer[0, :length]).abs().amax()
-            if change > PADDING_TOLERANCE * alone.abs().amax():
-                logger.info("padding changes this model's activations: batches of equal length")
-                return True
-        return False
-
-
 def _first_window(corpus: Corpus, encoder: SentenceEncoder) -> Window:
     for words in corpus.sentences:
         if windows := encoder.encode([words]).windows:
@@ -227,43 +165,24 @@ def _first_window(corpus: Corpus, encoder: SentenceEncoder) -> Window:
 
 
 def _rows_of(
-    corpus: Corpus,
+    todo: Sequence[Chunk],
     encoder: SentenceEncoder,
     reader: LayerReader,
-    index: StoreIndex,
+    layout: NeuronLayout,
     batch_tokens: int,
     pad: bool,
     progress: bool,
-) -> Iterator[Tensor]:
-    """Chunks of rows in the order of the corpus, float32; notes in the index what is missing."""
-    units_done = 0
-    with tqdm(total=index.units, unit=encoder.unit, desc="extract", disable=not progress) as bar:
-        for sentences in chunks(corpus, index.layout.size):
-            chunk = encoder.encode(sentences)
-            index.missing += [units_done + unit for unit in chunk.missing]
-            rows = torch.zeros(chunk.rows, index.layout.size)
-            for batch in batches(chunk.windows, batch_tokens, pad):
-                _add_readings(rows, batch, reader.read(batch), index.layout)
+) -> Iterator[tuple[Chunk, Tensor, list[int]]]:
+    """Every chunk with its rows, float32, and the units of the corpus that have none."""
+    units = sum(chunk.units for chunk in todo)
+    with tqdm(total=units, unit=encoder.unit, desc="extract", disable=not progress) as bar:
+        for chunk in todo:
+            encoded = encoder.encode(chunk.sentences)
+            rows = torch.zeros(encoded.rows, layout.size)
+            for batch in batches(encoded.windows, batch_tokens, pad):
+                _add_readings(rows, batch, reader.read(batch), layout)
                 bar.update(sum(len(set(window.rows.tolist())) for window in batch))
-            units_done += chunk.rows + len(chunk.missing)
-            if len(rows):
-                yield rows
-
-
-def chunks(corpus: Corpus, neurons: int) -> Iterator[list[Sequence[str]]]:
-    """Runs of sentences that fill about as many rows as a shard of so many neurons should have."""
-    fewest, most = CHUNK_ROWS
-    target = min(max(CHUNK_BYTES // (4 * neurons), fewest), most)
-    sentences: list[Sequence[str]] = []
-    size = 0
-    for words in corpus.sentences:
-        sentences.append(words)
-        size += len(words)
-        if size >= target:
-            yield sentences
-            sentences, size = [], 0
-    if sentences:
-        yield sentences
+            yield chunk, rows, [chunk.first + unit for unit in encoded.missing]
 
 
 def _add_readings(
@@ -282,22 +201,18 @@ def _add_readings(
         rows[:, layout.slice(name)].index_add_(0, targets, readings.mul_(weights))
 
 
-def _storable(rows: Tensor, writer: MemoryWriter | FolderWriter, source: str) -> Tensor:
-    """The rows in the store's dtype, which becomes float32 if they don't fit float16."""
-    index = writer.index
-    largest = float(torch.stack(rows.aminmax()).abs().max())
+def _notes(
+    chunk: Chunk, rows: Tensor, missing: list[int], layout: NeuronLayout, source: str
+) -> ShardNotes:
+    """What is noted of a chunk; refuses NaN and infinity."""
+    largest, neuron = 0.0, 0
+    if len(rows):
+        low, high = rows.aminmax(dim=0)
+        column = torch.maximum(-low, high)
+        largest, neuron = float(column.max()), int(column.argmax())
     if not math.isfinite(largest):
-        _refuse(rows, index.layout, source)
-    if index.dtype == "float16" and largest > FLOAT16_LARGEST:
-        layer, number = index.layout.locate(int(rows.abs().amax(0).argmax()))
-        warnings.warn(
-            f"activations up to {largest:.4g} (layer {layer!r}, neuron {number}) are "
-            f"too large for float16; the store is float32",
-            stacklevel=3,
-        )
-        index.dtype = "float32"
-        writer.convert(torch.float32)
-    return rows.to(DTYPES[index.dtype])
+        _refuse(rows, layout, source)
+    return ShardNotes(*chunk.bounds, missing, largest, neuron)
 
 
 def _refuse(rows: Tensor, layout: NeuronLayout, source: str) -> NoReturn:
@@ -312,12 +227,24 @@ def _refuse(rows: Tensor, layout: NeuronLayout, source: str) -> NoReturn:
     )
 
 
-def _warn_of_missing(corpus: Corpus, index: StoreIndex) -> None:
-    unit = index.settings["unit"]
-    examples = index.missing[:NAMED_IN_WARNING]
+def _warn_of_widening(notes: Sequence[ShardNotes], layout: NeuronLayout) -> None:
+    """Say that activations were too large for float16, and which."""
+    worst = max(notes, key=lambda one: one.largest)
+    layer, number = layout.locate(worst.neuron)
+    warnings.warn(
+        f"activations up to {worst.largest:.4g} (layer {layer!r}, neuron {number}) are "
+        f"too large for float16; the store is float32",
+        stacklevel=3,
+    )
+
+
+def _warn_of_missing(corpus: Corpus, store: ActivationStore) -> None:
+    unit = store.settings["unit"]
+    units = len(corpus.words) if unit == "word" else len(corpus)
+    examples = store.missing[:NAMED_IN_WARNING]
     shown = [corpus.words[number] for number in examples] if unit == "word" else examples
     warnings.warn(
-        f"the tokenizer turned {len(index.missing)} of {index.units} {unit}s into nothing; "
+        f"the tokenizer turned {len(store.missing)} of {units} {unit}s into nothing; "
         f"they have no row: {shown}",
         stacklevel=3,
     )

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Any, Literal
 
+import torch
 from captum._utils.gradient import _forward_layer_eval
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
@@ -286,6 +287,39 @@ def evaluate_layers(
     return [tensors[0] for tensors in evaluated]
 
 
+def read_layers(
+    forward: Callable[[], object], layers: Sequence[ModelLayer], stop_early: bool = False
+) -> list[Tensor]:
+    """The layers' tensors, without gradients, each where it was computed.
+
+    Captum's ``_forward_layer_eval`` takes all layers to be on the same devices; those of a model
+    that is spread over several are not.
+
+    Args:
+        forward: Runs the model once.
+        layers: From :func:`resolve_layers`.
+        stop_early: End the forward pass once all layers have been seen.
+
+    Returns:
+        One tensor per layer, in the order given.
+
+    Raises:
+        ValueError: As :func:`evaluate_layers`.
+    """
+    copies: dict[nn.Module, Tensor] = {}  # what a model changes in place is seen as it was
+
+    def keep(tap: nn.Module, _: object, tensor: Tensor) -> None:
+        copies[tap] = tensor.clone()
+
+    with torch.no_grad(), tapped(layers, stop_early) as taps:
+        for tap in taps:
+            tap.register_forward_hook(keep)
+        with suppress(_AllLayersSeen):
+            forward()
+        check_all_seen(layers, taps)
+    return [copies[tap] for tap in taps]
+
+
 @contextmanager
 def evaluating(*models: nn.Module) -> Iterator[None]:
     """Within the context the models are in evaluation mode."""
@@ -308,11 +342,11 @@ class Tap(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.seen: list[Tensor] = []
+        self.seen = False
 
     def forward(self, tensor: Tensor) -> Tensor:
         """The tensor itself. Any shape."""
-        self.seen.append(tensor)
+        self.seen = True
         return tensor
 
 

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from captum_lca.activations.store_index import (
     CORPUS_FILE,
+    SHARD_NAME,
     TENSOR_NAME,
     ShardEntry,
     StoreError,
@@ -98,9 +99,10 @@ class ActivationStore:
         folder = Path(folder)
         index = StoreIndex.read(folder)
         if not index.complete:
+            found = sum(1 for path in folder.iterdir() if SHARD_NAME.fullmatch(path.name))
             raise StoreError(
-                f"{folder}: the store is incomplete: extraction stopped after {len(index.shards)} "
-                f"shards; extract it again"
+                f"{folder}: the store is incomplete: extraction stopped after {found} shards; "
+                f"extract it again, and it goes on from there"
             )
         for entry in index.shards:
             check_shard(folder, entry, index, verify)

@@ -11,15 +11,22 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 
-from captum_lca.files import sha256_of, write_aside
+from captum_lca.files import sha256_of, write_text
 from captum_lca.neurons import NeuronLayout
 
 STORE_FORMAT = "captum_lca.activations/1"
 INDEX_FILE = "index.json"
 CORPUS_FILE = "corpus.json"
 TENSOR_NAME = "activations"
-SHARD_NAME = re.compile(r"shard-\d{5}\.safetensors")
+SHARD_NAME = re.compile(r"shard-\d{5,9}\.safetensors")
+REMEDY = "delete it and extract again: all other shards are kept"
+"""What to do about a shard that is not what it was."""
 DTYPES = {"float16": torch.float16, "float32": torch.float32}
+
+
+def shard_name(number: int) -> str:
+    """The file of a shard."""
+    return f"shard-{number:05d}.safetensors"
 
 
 class StoreError(ValueError):
@@ -58,8 +65,7 @@ class StoreIndex:
     def write(self, folder: Path) -> None:
         """Write ``index.json``, aside and renamed."""
         content = {"format": STORE_FORMAT, **asdict(self), "layout": self.layout.to_json()}
-        text = json.dumps(content, indent=1)
-        write_aside(folder / INDEX_FILE, lambda aside: aside.write_text(text, encoding="utf-8"))
+        write_text(folder / INDEX_FILE, json.dumps(content, indent=1))
 
     @classmethod
     def read(cls, folder: Path) -> StoreIndex:
@@ -109,10 +115,11 @@ def check_shard(folder: Path, entry: ShardEntry, index: StoreIndex, verify: bool
         raise StoreError(f"{path}: this shard is missing; extract the store again")
     if path.stat().st_size != entry.bytes:
         raise StoreError(
-            f"{path}: truncated or changed: {path.stat().st_size} bytes, expected {entry.bytes}"
+            f"{path}: truncated or changed: {path.stat().st_size} bytes, expected {entry.bytes}; "
+            f"{REMEDY}"
         )
     if verify and sha256_of(path) != entry.sha256:
-        raise StoreError(f"{path}: changed since it was written: its checksum differs")
+        raise StoreError(f"{path}: changed since it was written: its checksum differs; {REMEDY}")
     expected = f"F{index.dtype.removeprefix('float')} of shape {[entry.rows, index.layout.size]}"
     if (found := _header(path)) != expected:
         raise StoreError(f"{path}: holds {found}, the index says {expected}")

@@ -10,8 +10,9 @@ from collections.abc import Sequence
 
 from captum_lca import __version__
 from captum_lca.cli import ablate, analyze, compare, demo, extract
-from captum_lca.cli.options import BAD_INPUT, Parser
+from captum_lca.cli.options import BAD_INPUT, STOPPED, Parser
 from captum_lca.cli.printing import one_line, show_warning
+from captum_lca.distributed import process_group
 
 COMMANDS = {
     "demo": (demo, "the whole method on a small real model and a generated corpus"),
@@ -30,7 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: Without the program's name; default: those of the process.
 
     Returns:
-        Exit status: 0, or 2 if the input was refused (with one line on standard error).
+        Exit status: 0; 2 if the input was refused or something failed that is no fault of the
+        program (with one line on standard error); 130 after Ctrl-C.
     """
     options = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
@@ -38,13 +40,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with warnings.catch_warnings():
         warnings.showwarning = show_warning
         try:
-            options.run(options)
+            with process_group():
+                options.run(options)
         except (ValueError, OSError) as error:
             print(f"captum-lca: error: {one_line(error)}", file=sys.stderr)
             return BAD_INPUT
         except KeyboardInterrupt:
-            print("captum-lca: stopped", file=sys.stderr)
-            return 130
+            print("captum-lca: stopped; what is complete stays", file=sys.stderr)
+            return STOPPED
     return 0
 
 

@@ -13,6 +13,8 @@ from captum_lca.cli.printing import printable
 
 BAD_INPUT = 2
 """Exit status when the input is refused."""
+STOPPED = 130
+"""Exit status after Ctrl-C."""
 FORMATS = (
     "Text: *.conllu (properties upos, xpos, deprel, deprel.universal, feats.X, misc.X), *.json (a "
     "saved corpus), WORDS::LABELS (two parallel files), or columns (properties pos=1, ner=-1). "

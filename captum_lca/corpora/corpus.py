@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from captum_lca.corpora.label_checks import Label, checked_labels, is_unicode
-from captum_lca.files import write_aside
+from captum_lca.files import write_text
 from captum_lca.json_text import parsed
 
 FORMAT = "captum_lca corpus"
@@ -266,8 +266,7 @@ class Corpus:
             "labels": self.labels,
             "sentence_labels": self.sentence_labels,
         }
-        text = json.dumps(content, ensure_ascii=False)
-        write_aside(Path(path), lambda aside: aside.write_text(text, encoding="utf-8"))
+        write_text(Path(path), json.dumps(content, ensure_ascii=False))
 
     @classmethod
     def load(cls, path: str | PathLike[str]) -> "Corpus":

@@ -9,11 +9,10 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from captum_lca.activations import Activations, as_store
-from captum_lca.files import write_aside
+from captum_lca.files import write_tensors
 from captum_lca.neurons import NeuronLayout
 from captum_lca.probes.penalties import ElasticNet, GroupLasso, Penalty
 from captum_lca.probes.rows import BLOCK
@@ -207,7 +206,7 @@ class LinearProbe(nn.Module):
             "report": json.dumps(asdict(self.report) if self.report else None),
         }
         tensors = {name: getattr(self, name).contiguous().cpu() for name in _TENSORS}
-        write_aside(Path(path), lambda aside: save_file(tensors, aside, metadata=metadata))
+        write_tensors(Path(path), tensors, metadata)
 
     @classmethod
     def load(cls, path: str | Path) -> LinearProbe:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from captum_lca.analysis import ModelEffects
-from captum_lca.files import write_aside
+from captum_lca.files import write_aside, write_text
 from captum_lca.report.folder import figure_of, finite
 
 
@@ -31,7 +31,7 @@ def write_effects(effects: ModelEffects, folder: Path, settings: dict[str, Any])
         "effects": table.to_dict("records"),
     }
     text = json.dumps(finite(results), indent=1, ensure_ascii=False, allow_nan=False)
-    write_aside(folder / "model_ablation.json", lambda path: path.write_text(text, "utf-8"))
+    write_text(folder / "model_ablation.json", text)
     write_aside(folder / "model_ablation.csv", lambda path: table.to_csv(path, index=False))
     targets = list(dict.fromkeys(table["target"]))
 

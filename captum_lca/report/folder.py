@@ -15,7 +15,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from captum_lca.analysis import CrossValidation, PenaltySearch, PropertyStudy
-from captum_lca.files import write_aside
+from captum_lca.files import write_aside, write_text
 
 TOP_SHARE = 0.05
 """Share of the neurons counted by layer."""
@@ -71,7 +71,7 @@ def write_study(
     if answers:
         results["answers"] = {answer.name: answer.summary for answer in answers}
     text = json.dumps(finite(results), indent=1, ensure_ascii=False, allow_nan=False)
-    write_aside(folder / "results.json", lambda path: path.write_text(text, encoding="utf-8"))
+    write_text(folder / "results.json", text)
     table = study.ranking.to_frame()
     write_aside(folder / "ranking.csv", lambda path: table.to_csv(path, index=False))
     study.probe.save(folder / "probe.safetensors")
@@ -93,7 +93,7 @@ def write_comparison(found: Answer, folder: Path, settings: dict[str, Any]) -> N
     folder.mkdir(parents=True, exist_ok=True)
     results = finite({"settings": settings, "comparison": found.name, **found.summary})
     text = json.dumps(results, indent=1, ensure_ascii=False, allow_nan=False)
-    write_aside(folder / f"{found.name}.json", lambda path: path.write_text(text, "utf-8"))
+    write_text(folder / f"{found.name}.json", text)
     write_answer(found, folder)
 
 

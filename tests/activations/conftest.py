@@ -2,7 +2,7 @@ import pytest
 import torch
 from small_stores import new_index, written
 
-from captum_lca.activations.store_writing import FolderWriter, MemoryWriter
+from captum_lca.activations.store_writing import store_writer
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -16,12 +16,13 @@ def one_thread():
 
 @pytest.fixture
 def folder(tmp_path):
-    written(FolderWriter(new_index(), tmp_path / "store"))
+    with store_writer(new_index(), tmp_path / "store") as writer:
+        written(writer)
     return tmp_path / "store"
 
 
 @pytest.fixture(params=["memory", "folder"])
 def store(request, tmp_path):
-    if request.param == "memory":
-        return written(MemoryWriter(new_index()))
-    return written(FolderWriter(new_index(), tmp_path / "store"))
+    folder = None if request.param == "memory" else tmp_path / "store"
+    with store_writer(new_index(), folder) as writer:
+        return written(writer)

@@ -4,6 +4,7 @@ import json
 
 import torch
 
+from captum_lca.activations.shards import ShardNotes
 from captum_lca.activations.store_index import StoreIndex
 from captum_lca.corpora import Corpus
 from captum_lca.neurons import NeuronLayout
@@ -17,12 +18,22 @@ ROWS = torch.arange(12.0).reshape(4, 3)
 def new_index(**changes):
     settings = {"model_fingerprint": "m", "corpus_fingerprint": CORPUS.fingerprint, "unit": "word"}
     fields = {"layout": LAYOUT, "dtype": "float16", "units": 5, "settings": settings}
-    return StoreIndex(**{**fields, "missing": [1], **changes})
+    return StoreIndex(**{**fields, **changes})
 
 
-def written(writer, shards=(ROWS[:3], ROWS[3:])):
-    for rows in shards:
-        writer.append(rows.half())
+def notes_of(rows, first=0, missing=()):
+    stop = first + len(rows) + len(missing)
+    return ShardNotes(first, stop, list(missing), float(rows.abs().max()), 0)
+
+
+SHARDS = ((ROWS[:3], notes_of(ROWS[:3], 0, [1])), (ROWS[3:], notes_of(ROWS[3:], 4)))
+"""Rows of both shards, with what is noted of them."""
+BOUNDS = [(0, 4), (4, 5)]
+
+
+def written(writer, shards=SHARDS):
+    for number, (rows, notes) in enumerate(shards):
+        writer.append(number, rows, notes)
     return writer.finish(CORPUS)
 
 

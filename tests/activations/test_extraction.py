@@ -1,3 +1,4 @@
+import json
 import warnings
 
 import pytest
@@ -20,15 +21,11 @@ from transformers import (
     AutoModelForTokenClassification,
 )
 
-from captum_lca.activations import (
-    ActivationStore,
-    StoreError,
-    extract,
-    extraction,
-    resolve_layers,
-)
+from captum_lca.activations import ActivationStore, StoreError, extract, resolve_layers
 from captum_lca.activations.encoding import Window
+from captum_lca.activations.layer_reader import LayerReader
 from captum_lca.corpora import Corpus
+from captum_lca.files import locked
 
 CORPUS = Corpus(
     [["ab", "c", "dd"], ["a"], ["bcd", "a", "a", "b"], ["d", "cab"]],
@@ -37,6 +34,7 @@ CORPUS = Corpus(
 )
 TOKENIZER = wordpiece()
 DEVICES = ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]
+CHUNK_ROWS = "captum_lca.activations.chunks.CHUNK_ROWS"
 NOTHING = "\u200d"
 """A word that the tokenizer turns into nothing."""
 
@@ -144,7 +142,7 @@ class TestArchitectures:
         window = Window(token_ids(["ab", "c", "dd"])[0], *[None] * 3)
         for architecture in LONE_BLOCK_NAMES:
             model = encoder_of(tiny(architecture))
-            reader = extraction.LayerReader(model, resolve_layers(model), PAD)
+            reader = LayerReader(model, resolve_layers(model), PAD)
             assert not reader.notices_padding(window)
 
     def test_layers_of_more_positions_than_tokens_are_refused(self):
@@ -213,7 +211,7 @@ class TestRows:
 
     @pytest.mark.parametrize("out", [False, True])
     def test_chunks(self, bert, monkeypatch, tmp_path, out):
-        monkeypatch.setattr(extraction, "CHUNK_ROWS", (1, 3))
+        monkeypatch.setattr(CHUNK_ROWS, (1, 3))
         store = rows_of(bert, out=tmp_path / "store" if out else None)
         assert_close(store.tensor(), expected_rows(bert))
         shards = len(list(tmp_path.glob("store/shard-*")))
@@ -326,7 +324,7 @@ class TestWordsThatBecomeNothing:
 
     @pytest.mark.parametrize("out", [False, True])
     def test_a_chunk_of_nothing_else(self, bert, monkeypatch, tmp_path, out):
-        monkeypatch.setattr(extraction, "CHUNK_ROWS", (1, 1))
+        monkeypatch.setattr(CHUNK_ROWS, (1, 1))
         with pytest.warns(UserWarning, match="2 of 5 words"):
             store = rows_of(
                 bert, self.CORPUS, dtype=torch.float16, out=tmp_path / "store" if out else None
@@ -361,7 +359,7 @@ class TestNumbers:
 
     @pytest.mark.parametrize("out", [False, True])
     def test_too_large_for_float16(self, monkeypatch, tmp_path, out):
-        monkeypatch.setattr(extraction, "CHUNK_ROWS", (1, 1))
+        monkeypatch.setattr(CHUNK_ROWS, (1, 1))
         model = tiny("bert")
 
         def enlarge(module, args, kwargs, output):
@@ -382,8 +380,9 @@ class TestNumbers:
         assert store.dtype == torch.float32
         assert store.tensor()[2, 5] == 70000
         exact = rows_of(model, corpus, layers="embeddings").tensor()
-        assert torch.equal(store.tensor()[2:], exact[2:])
-        assert torch.equal(store.tensor()[:2], exact[:2].half().float())  # written before
+        assert torch.equal(store.tensor()[2], exact[2])
+        others = [0, 1, 3, 4]  # whether read before or behind
+        assert torch.equal(store.tensor()[others], exact[others].half().float())
         if out:
             assert torch.equal(ActivationStore.open(folder).tensor(), store.tensor())
 
@@ -519,8 +518,8 @@ class TestFolders:
         with pytest.raises(StoreError, match=r"other settings \(model_fingerprint differ\)"):
             rows_of(other, out=tmp_path)
 
-    def test_what_was_cut_short_is_made_again(self, monkeypatch, tmp_path):
-        monkeypatch.setattr(extraction, "CHUNK_ROWS", (1, 1))
+    def test_what_was_cut_short_goes_on(self, monkeypatch, tmp_path, caplog):
+        monkeypatch.setattr(CHUNK_ROWS, (1, 1))
         model = tiny("bert")
         remaining = [6]  # three to look at the model, three sentences
 
@@ -535,7 +534,37 @@ class TestFolders:
         handle.remove()
         with pytest.raises(StoreError, match="incomplete: extraction stopped after 3 shards"):
             ActivationStore.open(tmp_path)
-        assert_close(rows_of(model, out=tmp_path).tensor(), expected_rows(model))
+        calls = calls_of([model.encoder.layer[0]])
+        with caplog.at_level("INFO", "captum_lca"):
+            store = rows_of(model, out=tmp_path)
+        assert calls == [4]  # three to look at the model, the sentence that was left
+        assert "3 of 4 shards are there" in caplog.text
+        assert_close(store.tensor(), expected_rows(model))
+
+    def test_a_changed_shard_is_named_and_made_again_once_it_is_deleted(
+        self, bert, monkeypatch, tmp_path
+    ):
+        monkeypatch.setattr(CHUNK_ROWS, (1, 1))
+        rows_of(bert, out=tmp_path)
+        files = {path: path.read_bytes() for path in tmp_path.iterdir()}
+        index, shard = tmp_path / "index.json", tmp_path / "shard-00002.safetensors"
+        unfinished = json.loads(index.read_text()) | {"complete": False, "shards": []}
+        for text in (index.read_text(), json.dumps(unfinished)):
+            index.write_text(text)
+            for content in (files[shard][:-1], files[shard][:-1] + b"!", b""):
+                shard.write_bytes(content)
+                with pytest.raises(StoreError, match=r"shard-00002.* changed.*; delete it and"):
+                    rows_of(bert, out=tmp_path)
+            shard.unlink()
+            rows_of(bert, out=tmp_path)
+            assert {path: path.read_bytes() for path in tmp_path.iterdir()} == files
+
+    def test_another_run_in_the_same_folder(self, bert, tmp_path):
+        with locked(tmp_path), pytest.raises(BlockingIOError, match="another run is writing here"):
+            rows_of(bert, out=tmp_path)
+        rows_of(bert, out=tmp_path)
+        with locked(tmp_path):
+            rows_of(bert, out=tmp_path)  # a complete store is only read
 
 
 class TestProgress:

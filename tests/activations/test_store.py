@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load_file
-from small_stores import CORPUS, LAYOUT, ROWS, new_index
+from small_stores import CORPUS, LAYOUT, ROWS, new_index, notes_of, written
 
 from captum_lca.activations import ActivationStore, as_store
 from captum_lca.activations.store_writing import FolderWriter, MemoryWriter
@@ -70,6 +70,7 @@ class TestReading:
 
     def test_shards_are_plain_safetensors(self, folder):
         assert sorted(path.name for path in folder.iterdir()) == [
+            ".lock",
             "corpus.json",
             "index.json",
             "shard-00000.safetensors",
@@ -83,10 +84,8 @@ class TestReading:
         sizes = data.draw(st.lists(st.integers(1, 5), min_size=1, max_size=6))
         total = sum(sizes)
         matrix = torch.arange(3.0 * total).reshape(total, 3)
-        writer = MemoryWriter(new_index(dtype="float32", units=total, missing=[]))
-        for part in matrix.split(sizes):
-            writer.append(part)
-        store = writer.finish(CORPUS)
+        writer = MemoryWriter(new_index(dtype="float32", units=total))
+        store = written(writer, [(part, notes_of(part)) for part in matrix.split(sizes)])
         start, stop = data.draw(st.integers(0, total + 2)), data.draw(st.integers(0, total + 2))
         assert torch.equal(store.read(start, stop), matrix[start:stop])
         blocks = [block for _, block in store.blocks(data.draw(st.integers(1, 7)))]
@@ -94,11 +93,9 @@ class TestReading:
 
     def test_read_equals_slicing_on_disk(self, tmp_path):
         sizes = [1, 4, 2, 1]
-        writer = FolderWriter(new_index(units=8, missing=[]), tmp_path)
-        matrix = torch.arange(24.0).reshape(8, 3).half()
-        for part in matrix.split(sizes):
-            writer.append(part)
-        store = writer.finish(CORPUS)
+        writer = FolderWriter(new_index(units=8), tmp_path)
+        matrix = torch.arange(24.0).reshape(8, 3)
+        store = written(writer, [(part, notes_of(part)) for part in matrix.split(sizes)])
         for start in range(9):
             for stop in range(start, 10):
                 assert torch.equal(store.read(start, stop), matrix[start:stop])

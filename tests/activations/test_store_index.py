@@ -1,5 +1,5 @@
 import pytest
-from small_stores import ROWS, change_index, new_index
+from small_stores import SHARDS, change_index, new_index
 
 from captum_lca.activations import ActivationStore, StoreError
 from captum_lca.activations.store_writing import FolderWriter
@@ -18,8 +18,7 @@ class TestDamagedStores:
         assert issubclass(StoreError, ValueError)
 
     def test_incomplete(self, tmp_path):
-        writer = FolderWriter(new_index(), tmp_path)
-        writer.append(ROWS.half())
+        FolderWriter(new_index(), tmp_path).append(0, *SHARDS[0])
         with pytest.raises(
             StoreError, match="the store is incomplete: extraction stopped after 1 shards"
         ):

@@ -2,7 +2,7 @@ import logging
 
 import pytest
 import torch
-from small_stores import CORPUS, ROWS, new_index, written
+from small_stores import BOUNDS, CORPUS, ROWS, SHARDS, new_index, notes_of, written
 
 from captum_lca.activations import ActivationStore, StoreError
 from captum_lca.activations.store_writing import FolderWriter, MemoryWriter, finished_store
@@ -57,12 +57,13 @@ class TestFinishedStore:
         with pytest.raises(StoreError, match=r"index\.json: not a readable index"):
             finished_store(folder, new_index(), CORPUS)
 
-    def test_an_incomplete_one_is_made_again(self, tmp_path):
-        FolderWriter(new_index(), tmp_path).append(ROWS.half())
+    def test_an_incomplete_one_is_work_left(self, tmp_path):
+        FolderWriter(new_index(), tmp_path).append(0, *SHARDS[0])
         assert finished_store(tmp_path, new_index(), CORPUS) is None
-        written(FolderWriter(new_index(), tmp_path), [ROWS])
-        assert torch.equal(ActivationStore.open(tmp_path).tensor(), ROWS.half())
-        assert not (tmp_path / "shard-00001.safetensors").exists()
+
+    def test_so_is_one_that_lacks_a_shard(self, folder):
+        (folder / "shard-00001.safetensors").unlink()
+        assert finished_store(folder, new_index(), CORPUS) is None
 
     def test_a_damaged_one_is_refused(self, folder):
         path = folder / "shard-00000.safetensors"
@@ -72,30 +73,60 @@ class TestFinishedStore:
 
 
 class TestWriting:
-    def test_converting_what_is_there(self, tmp_path):
-        for writer in (
-            MemoryWriter(new_index()),
-            FolderWriter(new_index(), tmp_path),
-        ):
-            writer.append(ROWS[:1].half())
-            writer.append(ROWS[1:2].half())
-            writer.index.dtype = "float32"
-            writer.convert(torch.float32)
-            writer.append(ROWS[2:] + 1e5)
-            store = writer.finish(CORPUS)
+    def test_chunks_that_fit_float16_are_widened_if_one_does_not(self, tmp_path):
+        large = ROWS[2:] + 1e5
+        chunks = [
+            (ROWS[:1] + 1e-4, notes_of(ROWS[:1])),
+            (large, notes_of(large, 1)),
+            (ROWS[1:2] + 1e-4, notes_of(ROWS[1:2], 3)),
+        ]
+        expected = torch.cat([(ROWS[:1] + 1e-4).half(), large, (ROWS[1:2] + 1e-4).half()])
+        for writer in (MemoryWriter(new_index()), FolderWriter(new_index(), tmp_path)):
+            store = written(writer, chunks)
             assert store.dtype == torch.float32
-            assert torch.equal(store.tensor(), ROWS + torch.tensor([0, 0, 1e5, 1e5])[:, None])
-        assert torch.equal(ActivationStore.open(tmp_path).tensor(), store.tensor())
+            assert torch.equal(store.tensor(), expected)
+        assert torch.equal(ActivationStore.open(tmp_path).tensor(), expected)
 
     def test_no_half_written_files_stay(self, folder):
         assert not list(folder.glob("*.part"))
 
-    def test_other_files_of_the_folder_are_left_alone(self, folder):
-        (folder / "notes.txt").write_text("mine")
-        (folder / "shard-00000.safetensors.bak").write_text("mine")
-        FolderWriter(new_index(), folder)
-        assert sorted(path.name for path in folder.iterdir()) == [
-            "index.json",
-            "notes.txt",
-            "shard-00000.safetensors.bak",
-        ]
+    def test_other_files_of_the_folder_are_left_alone(self, tmp_path):
+        mine = {".lock", "notes.txt", "shard-00000.safetensors.bak", "index.json.part"}
+        for name in mine:
+            (tmp_path / name).write_text("mine")
+        FolderWriter(new_index(), tmp_path)
+        assert {path.name for path in tmp_path.iterdir()} == mine | {"index.json"}
+
+    def test_shards_that_no_index_tells_of_are_removed(self, folder):
+        (folder / "index.json").unlink()
+        assert FolderWriter(new_index(), folder).todo(BOUNDS) == [0, 1]
+        assert {path.name for path in folder.iterdir()} == {".lock", "index.json"}
+
+
+class TestResuming:
+    def test_shards_that_are_there_stay(self, folder):
+        before = {path: path.read_bytes() for path in folder.iterdir()}
+        (folder / "index.json").unlink()
+        new_index().write(folder)
+        writer = FolderWriter(new_index(), folder)
+        assert writer.todo(BOUNDS) == []
+        assert writer.finish(CORPUS).missing == [1]
+        assert {path: path.read_bytes() for path in folder.iterdir()} == before
+
+    def test_only_what_is_missing_is_left_to_do(self, tmp_path):
+        FolderWriter(new_index(), tmp_path).append(1, *SHARDS[1])
+        writer = FolderWriter(new_index(), tmp_path)
+        assert writer.todo(BOUNDS) == [0]
+        writer.append(0, *SHARDS[0])
+        assert torch.equal(writer.finish(CORPUS).tensor(), ROWS.half())
+
+    def test_a_shard_of_other_words_is_made_again(self, folder):
+        (folder / "index.json").unlink()
+        new_index().write(folder)
+        assert FolderWriter(new_index(), folder).todo([(0, 3), (3, 5)]) == [0, 1]
+
+    def test_what_a_process_that_died_was_writing_is_removed(self, tmp_path):
+        new_index().write(tmp_path)
+        (tmp_path / "shard-00000.safetensors.0123abcd.part").write_bytes(b"half")
+        FolderWriter(new_index(), tmp_path)
+        assert [path.name for path in tmp_path.iterdir()] == ["index.json"]
