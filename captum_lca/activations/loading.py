@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ def load_model(
     task: str | None = None,
     dtype: torch.dtype = torch.float32,
     device: str | torch.device | None = None,
+    device_map: str | Mapping[str, Any] | None = None,
     trust_remote_code: bool = False,
 ) -> tuple[nn.Module, Any]:
     """A model and its fast tokenizer: without head, as for :func:`~captum_lca.extract`, or with.
@@ -39,19 +41,25 @@ def load_model(
         task: The head to load with it: one of :data:`HEADS`; None: no head.
         dtype: Of the model's parameters.
         device: Where the model goes; default: CPU.
+        device_map: How a model that is too large for one device is spread over several, as
+            transformers takes it (needs the ``accelerate`` package): ``"auto"``, or devices by
+            names of modules, among them ``"cpu"`` and ``"disk"`` for weights that are fetched when
+            they are needed. Takes the place of ``device``.
         trust_remote_code: Whether to run code that the model's author put beside it.
 
     Returns:
         The model, in evaluation mode, and the tokenizer.
 
     Raises:
-        ValueError: An unknown task, no such folder or file, or nothing in it that transformers
-            can load.
+        ValueError: An unknown task, no such folder or file, nothing in it that transformers
+            can load, or both a device and a map of devices.
     """
     import transformers  # noqa: PLC0415  (takes seconds to import)
 
     if task is not None and task not in HEADS:
         raise ValueError(f"task must be one of {list(HEADS)}; found {task!r}")
+    if device is not None and device_map is not None:
+        raise ValueError("give device or device_map, not both")
     path = Path(name).expanduser()
     is_gguf = path.suffix == GGUF
     if (is_gguf or name.startswith((".", "/", "~"))) and not path.exists():
@@ -59,16 +67,19 @@ def load_model(
     source: dict[str, Any] = {"trust_remote_code": trust_remote_code}
     if is_gguf:
         source["gguf_file"] = path.name
+    placed = {} if device_map is None else {"device_map": device_map}
     place = str(path.parent if is_gguf else path)
     try:
         tokenizer = transformers.AutoTokenizer.from_pretrained(place, **source)
         auto = getattr(transformers, HEADS[task] if task else "AutoModel")
-        model, loaded = auto.from_pretrained(place, dtype=dtype, output_loading_info=True, **source)
+        model, loaded = auto.from_pretrained(
+            place, dtype=dtype, output_loading_info=True, **source, **placed
+        )
     except _LOADING_ERRORS as error:
         first_line = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise ValueError(f"model {name!r} can't be loaded: {first_line}") from error
     _warn_of_missing(name, sorted(loaded["missing_keys"]))
-    return model.eval().to(device or "cpu"), tokenizer
+    return model.eval() if placed else model.eval().to(device or "cpu"), tokenizer
 
 
 def _warn_of_missing(name: str, weights: list[str]) -> None:

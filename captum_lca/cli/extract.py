@@ -59,7 +59,10 @@ def load(options: argparse.Namespace) -> tuple[Any, Any]:
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
     return load_model(
-        options.model, device=options.device, trust_remote_code=options.trust_remote_code
+        options.model,
+        device=None if options.device_map else options.device,
+        device_map=options.device_map,
+        trust_remote_code=options.trust_remote_code,
     )
 
 

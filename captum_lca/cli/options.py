@@ -72,6 +72,11 @@ def add_model_options(parser: argparse.ArgumentParser, required: bool) -> None:
     )
     parser.add_argument("--device", type=device, default="cpu", help="cpu, cuda, … (%(default)s)")
     parser.add_argument(
+        "--device-map",
+        metavar="auto",
+        help="how accelerate spreads a model that is too large for one device: auto, balanced, …",
+    )
+    parser.add_argument(
         "--trust-remote-code",
         action="store_true",
         help="run code that the model's author put beside it",

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from transformers import AutoModel, AutoModelForTokenClassification
 
 from captum_lca.activations import ModelLayer, evaluate_layers, evaluating, resolve_layers
+from captum_lca.activations.layers import read_layers
 
 
 class Block(nn.Module):
@@ -377,3 +378,33 @@ class TestEvaluating:
             raise RuntimeError
         assert model.training
         assert model.blocks[0].up.training
+
+
+class TestReadingLayers:
+    def test_layers_on_several_devices(self):
+        """The device "meta" stands for a second GPU: its tensors have no values."""
+
+        class Moving(nn.Module):
+            def forward(self, tensor):
+                return tensor.to("meta")
+
+        model = Stack([Block(), Moving(), Block().to("meta"), Moving()])
+        layers = resolve_layers(model, ["blocks.0", "blocks.2"])
+        here, there = read_layers(lambda: model(torch.ones(1, 2)), layers, stop_early=True)
+        assert torch.equal(here, model.blocks[0](torch.full((1, 2), 2.0)))
+        assert (here.device.type, there.device.type) == ("cpu", "meta")
+        assert not here.requires_grad
+
+    def test_a_tensor_that_is_changed_later_is_read_as_it_was(self):
+        class Adding(nn.Module):
+            def forward(self, tensor):
+                return tensor.add_(1)
+
+        model = Stack([nn.Identity(), Adding()])
+        (first,) = read_layers(lambda: model(torch.ones(1, 2)), resolve_layers(model, "blocks.0"))
+        assert first.tolist() == [[2, 2]]
+
+    def test_a_layer_that_never_ran(self):
+        model = Stack([Block()])
+        with pytest.raises(ValueError, match="never ran in the forward pass: unused"):
+            read_layers(lambda: model(torch.ones(1, 2)), resolve_layers(model, "unused"))

@@ -1,15 +1,17 @@
 import json
+import re
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 import torch
+import transformers
 from safetensors.torch import load_file, save_file
 from tiny_models import expected_word_rows, tiny, wordpiece
 from transformers import AutoModelForCausalLM
 
 from captum_lca.activations import extract
-from captum_lca.activations.loading import load_model
+from captum_lca.activations.loading import HEADS, load_model
 from captum_lca.corpora import Corpus
 
 CORPUS = Corpus(
@@ -216,3 +218,54 @@ class TestRealModels:
             found[:, last] = model.norm(found[:, last])
         expected = expected_word_rows(model, tokenizer, CORPUS, "last")
         torch.testing.assert_close(found, expected, atol=2e-3, rtol=1e-3)
+
+
+class TestDeviceMap:
+    """On a machine with CPUs only: blocks on "disk" have no weights until they run."""
+
+    @pytest.mark.parametrize(
+        ("architecture", "task", "prefix"),
+        [
+            ("bert", None, ""),
+            ("bert", "token-classification", "bert."),
+            ("llama", "causal-lm", "model."),
+        ],
+    )
+    def test_a_model_whose_blocks_are_elsewhere(self, tmp_path, architecture, task, prefix):
+        auto = getattr(transformers, HEADS[task] if task else "AutoModel")
+        tiny(architecture, auto).save_pretrained(tmp_path / "model")
+        wordpiece().save_pretrained(tmp_path / "model")
+        plain, tokenizer = load_model(str(tmp_path / "model"), task=task)
+        names = dict(plain.named_modules())
+        blocks = [
+            name for name in names if re.fullmatch(rf"{prefix}(encoder\.)?layers?\.[12]", name)
+        ]
+        leaves = [name for name, module in names.items() if name and not [*module.children()]]
+        outside = [name for name in leaves if not name.startswith(tuple(blocks))]
+        places = {**dict.fromkeys(outside, "cpu"), **dict.fromkeys(blocks, "disk")}
+        spread, _ = load_model(str(tmp_path / "model"), task=task, device_map=places)
+        assert sum(parameter.is_meta for parameter in spread.parameters()) > 10
+        corpus = Corpus([["ab", "c", "dd"], ["a"], ["bcd", "a"]])
+        for layers in ("hidden", "mlp"):
+            expected = extract(corpus, plain, tokenizer, layers=layers, progress=False)
+            found = extract(corpus, spread, tokenizer, layers=layers, progress=False)
+            assert torch.equal(found.tensor(), expected.tensor())
+            assert found.settings == expected.settings  # the fingerprint among them
+
+    def test_auto(self, saved):
+        spread, tokenizer = load_model(str(saved), device_map="auto")
+        corpus = Corpus([["ab", "c"]])
+        expected = extract(corpus, *load_model(str(saved)), progress=False)
+        found = extract(corpus, spread, tokenizer, progress=False)
+        assert torch.equal(found.tensor(), expected.tensor())
+
+    def test_it_stays_where_it_is(self, saved):
+        with pytest.raises(ValueError, match="give device or device_map, not both"):
+            load_model(str(saved), device="cpu", device_map="auto")
+        spread, tokenizer = load_model(str(saved), device_map={"": "disk"})
+        with pytest.raises(ValueError, match="spread by a device_map: it can't be moved"):
+            extract(Corpus([["a"]]), spread, tokenizer, device="cpu")
+
+    def test_a_map_that_is_none(self, saved):
+        with pytest.raises(ValueError, match="can't be loaded"):
+            load_model(str(saved), device_map="somehow")
