@@ -1,6 +1,8 @@
 """torch.distributed, in one place: which rank this process is, and what the ranks tell each other.
 
-Without a process group everything here is the case of one rank, at no cost. Objects travel as JSON:
+Ranks work together only within :func:`process_group`: they then run the same program on the same
+input, and each has a part of it. Everywhere else, also in a program that uses torch.distributed for
+something of its own, everything here is the case of one rank, at no cost. Objects travel as JSON:
 torch's own collectives of objects pickle them.
 """
 
@@ -8,7 +10,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -23,43 +25,100 @@ PATIENCE = timedelta(days=7)
 """How long a rank waits for the others. One that died is noticed at once, by its connection."""
 
 
+_together = False
+
+
 @contextmanager
 def process_group() -> Iterator[None]:
-    """Within the context, the processes that ``torchrun`` (or Slurm) started know each other.
+    """Within the context, the processes that ``torchrun`` (or Slurm) started work together.
 
-    gloo carries what is on CPUs, NCCL what is on GPUs. Does nothing in a process that was started
-    alone, or where a group exists already.
+    gloo carries what is on CPUs, NCCL what is on GPUs. A group that exists already is used, and
+    left as it is. Does nothing in a process that was started alone.
     """
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1 or dist.is_initialized():
+    global _together  # noqa: PLW0603  (like torch's own default group)
+    exists = dist.is_initialized()
+    if _together or not (exists or int(os.environ.get("WORLD_SIZE", "1")) > 1):
         yield
         return
+    if not exists:
+        _start()
+    _together = True
+    try:
+        yield
+    finally:
+        _together = False
+        if not exists:
+            dist.destroy_process_group()
+
+
+def _start() -> None:
     if torch.cuda.is_available():
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
         dist.init_process_group("cpu:gloo,cuda:nccl", timeout=PATIENCE)
     else:
         dist.init_process_group("gloo", timeout=PATIENCE)
-    try:
-        yield
-    finally:
-        dist.destroy_process_group()
 
 
 def ranks() -> int:
     """How many processes work together."""
-    return dist.get_world_size() if dist.is_initialized() else 1
+    return dist.get_world_size() if _together else 1
 
 
 def rank() -> int:
     """The number of this one, from 0."""
-    return dist.get_rank() if dist.is_initialized() else 0
+    return dist.get_rank() if _together else 0
+
+
+def own_part(count: int) -> range:
+    """Which of some things in a row are this rank's: about as many for each, in their order."""
+    return range(rank() * count // ranks(), (rank() + 1) * count // ranks())
 
 
 def summed(tensor: Tensor) -> Tensor:
-    """The sum over all ranks, on every rank. The tensor itself is changed."""
+    """The sum over all ranks, on every rank. What is given may be overwritten."""
     if ranks() > 1:
+        tensor = tensor.contiguous()
         with _noticing_the_dead():
             dist.all_reduce(tensor)
     return tensor
+
+
+def of_rank_0(tensor: Tensor) -> Tensor:
+    """Rank 0's tensor, on every rank. What is given may be overwritten."""
+    if ranks() > 1:
+        tensor = tensor.contiguous()
+        with _noticing_the_dead():
+            dist.broadcast(tensor, src=0)
+    return tensor
+
+
+def joined(tensor: Tensor) -> Tensor:
+    """The ranks' tensors one under the other, in the order of the ranks, on every rank.
+
+    Args:
+        tensor: Shape (some, …); the ranks' may differ in ``some`` alone.
+    """
+    return torch.cat(_of_all(tensor)) if ranks() > 1 else tensor
+
+
+def exchanged(parts: Sequence[Tensor]) -> list[Tensor]:
+    """What every rank has for this one.
+
+    Args:
+        parts: One per rank, for it. They may have any shape.
+
+    Returns:
+        One per rank, from it; flattened.
+    """
+    if ranks() == 1:
+        return [part.flatten() for part in parts]
+    sizes = gathered([part.numel() for part in parts])
+    mine = [of_rank[rank()] for of_rank in sizes]
+    flat = torch.cat([part.flatten() for part in parts])
+    received = flat.new_empty(sum(mine))
+    with _noticing_the_dead():
+        dist.all_to_all_single(received, flat, mine, sizes[rank()])
+    return list(received.split(mine))
 
 
 def gathered(value: Any) -> list[Any]:
@@ -73,8 +132,8 @@ def gathered(value: Any) -> list[Any]:
     """
     if ranks() == 1:
         return [value]
-    with _noticing_the_dead():
-        return _gathered(value)
+    mine = torch.frombuffer(bytearray(json.dumps(value).encode()), dtype=torch.uint8)
+    return [json.loads(bytes(part.tolist())) for part in _of_all(mine)]
 
 
 def of_first(work: Callable[[], T]) -> T:
@@ -103,6 +162,28 @@ def of_first(work: Callable[[], T]) -> T:
 
 
 @contextmanager
+def same_errors() -> Iterator[None]:
+    """An error of one rank within the context, in the input or in a file, is raised on all of them.
+
+    The ranks tell each other at the end: none goes on and waits for one that has stopped. What is
+    within must not make them wait for each other.
+
+    Raises:
+        ValueError, OSError: This rank's own; else that of the first rank that has one.
+    """
+    own: ValueError | OSError | None = None
+    try:
+        yield
+    except (ValueError, OSError) as error:
+        own = error
+    found = gathered(None if own is None else [isinstance(own, OSError), str(own)])
+    if own is not None:
+        raise own
+    for is_file, message in filter(None, found):
+        raise (OSError if is_file else ValueError)(message)
+
+
+@contextmanager
 def _noticing_the_dead() -> Iterator[None]:
     """Say so if the ranks can't talk any longer because one of them ended."""
     try:
@@ -112,15 +193,14 @@ def _noticing_the_dead() -> Iterator[None]:
         raise ConnectionError(f"rank {rank()}: another rank ended ({reason})") from error
 
 
-def _gathered(value: Any) -> list[Any]:
-    mine = torch.frombuffer(bytearray(json.dumps(value).encode()), dtype=torch.uint8)
-    lengths = [torch.zeros(1, dtype=torch.long) for _ in range(ranks())]
-    dist.all_gather(lengths, torch.tensor([len(mine)]))
-    padded = torch.zeros(int(max(lengths)), dtype=torch.uint8)
-    padded[: len(mine)] = mine
-    parts = [torch.empty_like(padded) for _ in range(ranks())]
-    dist.all_gather(parts, padded)
-    return [
-        json.loads(bytes(part[: int(length)].tolist()))
-        for part, length in zip(parts, lengths, strict=True)
-    ]
+def _of_all(tensor: Tensor) -> list[Tensor]:
+    """Each rank's tensor; they may differ in length."""
+    own = torch.zeros(ranks(), dtype=torch.long)
+    own[rank()] = len(tensor)
+    lengths = summed(own).tolist()
+    padded = tensor.new_zeros(max(lengths), *tensor.shape[1:])
+    padded[: len(tensor)] = tensor
+    parts = [torch.empty_like(padded) for _ in lengths]
+    with _noticing_the_dead():
+        dist.all_gather(parts, padded)
+    return [part[:length] for part, length in zip(parts, lengths, strict=True)]

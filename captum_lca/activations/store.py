@@ -22,6 +22,7 @@ from captum_lca.activations.store_index import (
     check_shard,
 )
 from captum_lca.corpora import Corpus
+from captum_lca.distributed import own_part, rank, ranks, same_errors
 from captum_lca.files import sha256_of
 from captum_lca.neurons import NeuronLayout
 
@@ -59,7 +60,8 @@ class ActivationStore:
     """Activations of a corpus: one row per word (or sentence), neurons in layout order.
 
     Made by :func:`~captum_lca.extract`, opened with :meth:`open`, or put around a matrix with
-    :meth:`from_tensor`. Rows are read in blocks; nothing is loaded until it is asked for.
+    :meth:`from_tensor`. Rows are read in blocks; nothing is loaded until it is asked for. Ranks
+    that work together each open the same store, and each goes through a part of its rows.
 
     Examples::
 
@@ -91,7 +93,8 @@ class ActivationStore:
 
         Args:
             folder: The folder that :func:`~captum_lca.extract` wrote.
-            verify: Compare every file with its checksum first (about a second per gigabyte).
+            verify: Compare every file with its checksum first (about a second per gigabyte). Ranks
+                that work together share this.
 
         Raises:
             StoreError: No store, incomplete, truncated, or changed since it was written.
@@ -104,8 +107,9 @@ class ActivationStore:
                 f"{folder}: the store is incomplete: extraction stopped after {found} shards; "
                 f"extract it again, and it goes on from there"
             )
-        for entry in index.shards:
-            check_shard(folder, entry, index, verify)
+        with same_errors():
+            for entry in index.shards[rank() :: ranks()]:
+                check_shard(folder, entry, index, verify)
         corpus = None
         if index.corpus_sha256 is not None:
             if not (folder / CORPUS_FILE).is_file():
@@ -192,10 +196,20 @@ class ActivationStore:
             return torch.empty(0, self.layout.size, dtype=self.dtype)
         return parts[0] if len(parts) == 1 else torch.cat(parts)
 
+    @property
+    def own_rows(self) -> range:
+        """Numbers of the rows that this process goes through: all, or those of its rank.
+
+        Ranks that work together (:mod:`captum_lca.distributed`) have contiguous parts of about the
+        same size.
+        """
+        return own_part(self.rows)
+
     def blocks(self, rows: int = 4096) -> Iterator[tuple[int, Tensor]]:
-        """All rows in order, in blocks: (number of the first row, block as stored)."""
-        for start in range(0, self.rows, rows):
-            yield start, self.read(start, min(start + rows, self.rows))
+        """Own rows in order, in blocks: (number of the first row, block as stored)."""
+        own = self.own_rows
+        for start in range(own.start, own.stop, rows):
+            yield start, self.read(start, min(start + rows, own.stop))
 
     def tensor(self) -> Tensor:
         """All rows in memory, as stored. Shape (rows, neurons)."""

@@ -157,13 +157,13 @@ def fit_probe(
     formulation = formulate(targets)
     solution = solve(
         rows,
-        formulation.loss(rows.like),
+        formulation.loss(rows.like).select(source.own),
         formulation.penalty(penalty),
         _start(init, formulation, ids, rows.like),
         tolerance=tolerance,
         max_iterations=max_iterations,
         memory=memory,
-        share=share.to(rows.like.device),
+        share=share[source.own].to(rows.like.device),
         seed=seed,
     )
     weight, bias = formulation.to_probe(solution.weight, solution.bias)

@@ -22,7 +22,7 @@ class JointModel:
         slope: Gradient of the loss there in the weights, shape (outputs, neurons), and in the
             biases, shape (outputs,).
         neurons: Those whose weights may move. Shape (k,).
-        activations: Of the sampled rows. Shape (sampled, neurons).
+        columns: Their activations in the sampled rows, by neuron. Shape (k, sampled).
         share: What each sampled row counts for. Shape (sampled,).
         curvature: Second derivatives of the sampled rows' losses.
     """
@@ -33,14 +33,13 @@ class JointModel:
         slope: tuple[Tensor, Tensor],
         *,
         neurons: Tensor,
-        activations: Tensor,
+        columns: Tensor,
         share: Tensor,
         curvature: Curvature,
     ) -> None:
         self.weight, self.neurons = weight, neurons
         self.linear = torch.cat([slope[0][:, neurons], slope[1][:, None]], 1)
-        columns = activations.index_select(1, neurons)
-        self.inputs = torch.cat([columns, columns.new_ones(len(columns), 1)], 1)
+        self.inputs = torch.cat([columns.T, columns.new_ones(columns.shape[1], 1)], 1)
         self.share, self.curvature = share[:, None], curvature
 
     def minimise(self, penalty: Penalty, accuracy: float) -> Move:

@@ -42,7 +42,8 @@ class QuadraticModel:
         slope: Gradient of the loss there in the weights, shape (outputs, neurons), and in the
             biases, shape (outputs,).
         sets: Neurons whose weights may move, for each output.
-        activations: Of the sampled rows. Shape (sampled, neurons).
+        union: The neurons of all sets, ascending. Shape (union,).
+        columns: Their activations in the sampled rows, by neuron. Shape (union, sampled).
         share: What each sampled row counts for. Shape (sampled,).
         curvature: Second derivatives of the sampled rows' losses.
         room: Bytes that the outputs' own copies of their neurons' activations may take; if they
@@ -55,7 +56,8 @@ class QuadraticModel:
         slope: tuple[Tensor, Tensor],
         *,
         sets: Sequence[Tensor],
-        activations: Tensor,
+        union: Tensor,
+        columns: Tensor,
         share: Tensor,
         curvature: Curvature,
         room: float,
@@ -63,8 +65,6 @@ class QuadraticModel:
         self.weight, self.slope = weight, slope
         self.share, self.curvature = share, curvature
         diagonal = share[:, None] * curvature.diagonal
-        union: Tensor = torch.cat([*sets]).unique()
-        columns = activations.index_select(1, union).T.contiguous()
         copies = columns.element_size() * columns.shape[1] * sum(map(len, sets))
         self.blocks = [
             _OutputBlock(

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, softplus
 
+from captum_lca.distributed import gathered, rank, summed
 from captum_lca.probes.rows import StandardisedRows
 
 CHUNK = 16_384
@@ -32,7 +33,8 @@ class Curvature(Protocol):
 class Loss(Protocol):
     """A convex loss of every row's logits; the objective takes its mean over rows.
 
-    Where rows are spoken of, those are meant whose targets the loss has, all of them and in order.
+    Where rows are spoken of, those are meant whose targets the loss has, all of them and in order:
+    of several ranks, each has its own. The curvature of a row does not depend on its target.
     """
 
     @property
@@ -42,8 +44,16 @@ class Loss(Protocol):
     def select(self, rows: slice | Tensor) -> Loss:
         """The loss of some of the rows."""
 
-    def start(self, share: Tensor) -> Tensor:
-        """The best constant logits, if each row counts for its share. Shape (outputs,)."""
+    def start(self, share: Tensor, total: int) -> Tensor:
+        """The best constant logits, over the rows of all ranks.
+
+        Args:
+            share: What each row counts for. Shape (rows,).
+            total: Rows of all ranks.
+
+        Returns:
+            Shape (outputs,).
+        """
 
     def values(self, logits: Tensor) -> Tensor:
         """Loss of each row. From shape (rows, outputs) to (rows,)."""
@@ -52,7 +62,7 @@ class Loss(Protocol):
         """Gradient of each row's loss in its logits. Shape (rows, outputs)."""
 
     def curvature(self, logits: Tensor) -> Curvature:
-        """Second derivatives of each row's loss in its logits. ``logits``: (rows, outputs)."""
+        """Second derivatives of any rows' losses in their logits. ``logits``: (some, outputs)."""
 
 
 class CrossEntropy:
@@ -71,10 +81,10 @@ class CrossEntropy:
         """The loss of some of the rows."""
         return CrossEntropy(self.targets[rows], self.outputs)
 
-    def start(self, share: Tensor) -> Tensor:
+    def start(self, share: Tensor, total: int) -> Tensor:
         """Logarithms of the classes' shares (of half a row's where a class has none)."""
-        shares = share.new_zeros(self.outputs).index_add_(0, self.targets, share)
-        return shares.clamp(min=0.5 / len(share)).log()
+        shares = summed(share.new_zeros(self.outputs).index_add_(0, self.targets, share))
+        return shares.clamp(min=0.5 / total).log()
 
     def values(self, logits: Tensor) -> Tensor:
         """Loss of each row. From shape (rows, classes) to (rows,)."""
@@ -133,9 +143,9 @@ class LogisticLoss:
         """The loss of some of the rows."""
         return LogisticLoss(self.targets[rows, 0])
 
-    def start(self, share: Tensor) -> Tensor:
+    def start(self, share: Tensor, total: int) -> Tensor:
         """Logarithm of the odds of the second class. Shape (1,)."""
-        second = (share @ self.targets.to(share)).clamp(0.5 / len(share), 1 - 0.5 / len(share))
+        second = summed(share @ self.targets.to(share)).clamp(0.5 / total, 1 - 0.5 / total)
         return (second / (1 - second)).log()
 
     def values(self, logits: Tensor) -> Tensor:
@@ -168,9 +178,9 @@ class SquaredError:
         """The loss of some of the rows."""
         return SquaredError(self.targets[rows, 0])
 
-    def start(self, share: Tensor) -> Tensor:
+    def start(self, share: Tensor, total: int) -> Tensor:
         """The mean target. Shape (1,)."""
-        return share @ self.targets.to(share)
+        return summed(share @ self.targets.to(share))
 
     def values(self, logits: Tensor) -> Tensor:
         """Loss of each row. From shape (rows, 1) to (rows,)."""
@@ -205,25 +215,34 @@ class DiagonalCurvature:
 
 
 class MeanLoss:
-    """Mean loss over rows, as a function of weights and biases.
+    """Mean loss over the rows of all ranks, as a function of weights and biases.
 
-    What rows × outputs numbers there are (logits and their like) stays in memory; the rows
-    themselves need not.
+    What rows × outputs numbers there are (logits and their like) stays in memory, each rank's on
+    its own; the rows themselves need not.
 
     Args:
         rows: Standardised activations.
         loss: Loss of each row's logits.
-        share: What each row counts for; sums to 1. Shape (rows,), float64. Default: all the same.
+        share: What each row counts for; sums to 1 over all ranks. Shape (rows,), float64. Default:
+            all the same.
     """
 
     def __init__(self, rows: StandardisedRows, loss: Loss, share: Tensor | None = None) -> None:
         self.rows, self.loss = rows, loss
-        count = rows.shape[0]
-        even = rows.like.new_full((count,), 1 / count, dtype=torch.float64)
+        counts = gathered(rows.shape[0])
+        self.total: int = sum(counts)
+        """Rows of all ranks."""
+        self.first: int = sum(counts[: rank()])
+        """Number of the first of one's own rows among them."""
+        even = rows.like.new_full((rows.shape[0],), 1 / self.total, dtype=torch.float64)
         self.share = even if share is None else share
 
+    def start(self) -> Tensor:
+        """The best biases without any weights. Shape (outputs,)."""
+        return self.loss.start(self.share, self.total).to(self.rows.like)
+
     def logits(self, weight: Tensor, bias: Tensor) -> Tensor:
-        """Logits of all rows.
+        """Logits of one's own rows.
 
         Args:
             weight: Shape (outputs, neurons).
@@ -243,7 +262,7 @@ class MeanLoss:
         for rows in _chunks(len(logits)):
             values = self.loss.select(rows).values(logits[rows])
             total += self.share[rows] @ values.double()
-        return float(total)
+        return float(summed(total))
 
     def residual(self, logits: Tensor) -> Tensor:
         """Gradient of the mean loss in the logits. Shapes (rows, outputs)."""
@@ -266,7 +285,7 @@ class MeanLoss:
 
         Args:
             residual: Gradient in the logits. Shape (rows, outputs).
-            keep: Row numbers, ascending. Shape (kept,), int64.
+            keep: Numbers of own rows, ascending. Shape (kept,), int64.
 
         Returns:
             Shapes (outputs, neurons), (outputs,) and (kept, neurons).
@@ -278,7 +297,8 @@ class MeanLoss:
             total.addmm_(residual[rows].T, block)
             low, high = torch.searchsorted(numbers, torch.tensor([rows.start, rows.stop])).tolist()
             torch.index_select(block, 0, keep[low:high] - rows.start, out=kept[low:high])
-        return total, residual.sum(0, dtype=torch.float64).to(residual), kept
+        of_bias = summed(residual.sum(0, dtype=torch.float64)).to(residual)
+        return summed(total), of_bias, kept
 
 
 def _chunks(rows: int) -> Iterator[slice]:

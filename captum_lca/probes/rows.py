@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from captum_lca.activations import ActivationStore
+from captum_lca.distributed import same_errors
 from captum_lca.neurons import NeuronLayout
 from captum_lca.probes.labels import Labels, as_list
 from captum_lca.probes.standardisation import NeuronMoments, Standardisation
@@ -40,7 +41,8 @@ def block_rows(neurons: int) -> int:
 class StandardisedRows(Protocol):
     """The labelled rows of some activations, standardised. The solver sees data only through this.
 
-    It goes over all of them in order, again and again; nothing asks for a row out of turn.
+    It goes over all of them in order, again and again; nothing asks for a row out of turn. Of ranks
+    that work together each has its own rows; together they are all, in the order of the ranks.
     """
 
     @property
@@ -88,7 +90,8 @@ class LabelledRows:
 
     Args:
         store: The activations.
-        labelled: Numbers of the rows to read, ascending. Shape (labelled,).
+        labelled: Numbers of the rows to read, ascending; of several ranks each reads its own.
+            Shape (labelled,).
         neurons: Global ids of the neurons to read. Default: all.
         device: Where to put them. Default: where the store has them.
     """
@@ -100,11 +103,16 @@ class LabelledRows:
         neurons: Tensor | None = None,
         device: torch.device | None = None,
     ) -> None:
-        self.store, self.labelled, self.neurons = store, labelled, neurons
+        self.store, self.neurons = store, neurons
+        mine = torch.tensor([store.own_rows.start, store.own_rows.stop])
+        self.own = slice(*torch.searchsorted(labelled, mine).tolist())
+        """Which of the rows asked for are this rank's."""
+        self.labelled = labelled[self.own]
         first = store.read(0, 1)
         dtype = torch.promote_types(first.dtype, torch.float32)
         self.like = torch.empty(0, dtype=dtype, device=device or first.device)
-        self.shape = (len(labelled), store.layout.size if neurons is None else len(neurons))
+        width = store.layout.size if neurons is None else len(neurons)
+        self.shape = (len(self.labelled), width)
 
     @property
     def nbytes(self) -> int:
@@ -112,7 +120,7 @@ class LabelledRows:
         return self.shape[0] * self.shape[1] * self.like.element_size()
 
     def blocks(self, into: Tensor | None = None) -> Iterator[tuple[slice, Tensor]]:
-        """All labelled rows in order, in blocks that the caller may change.
+        """Own labelled rows in order, in blocks that the caller may change.
 
         Args:
             into: Where to write them all, and yield blocks of. Shape (rows, neurons). Default: two
@@ -187,7 +195,7 @@ def read_ahead(items: Iterator[T]) -> Iterator[T]:
 def standardised_rows(
     source: LabelledRows, memory: int
 ) -> tuple[StandardisedRows, Standardisation]:
-    """Standardise rows, and keep them if there is room.
+    """Standardise rows, by the mean and scale over all ranks, and keep one's own if there is room.
 
     Args:
         source: The rows as they are.
@@ -202,8 +210,10 @@ def standardised_rows(
     """
     kept = source.like.new_empty(source.shape) if source.nbytes <= memory else None
     moments = NeuronMoments(source.shape[1], source.like.device)
-    for _, block in read_ahead(source.blocks(into=kept)):
-        moments.update(block)
+    with same_errors():
+        for _, block in read_ahead(source.blocks(into=kept)):
+            moments.update(block)
+    moments.merge_ranks()
     standardisation = moments.finish()
     if kept is None:
         return StreamedRows(source, standardisation), standardisation

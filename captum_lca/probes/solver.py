@@ -11,6 +11,10 @@ first, on a sample of the rows that holds many of the rare classes, and so begin
 All rows are gone through twice a step, in order: for the gradient, in which the sample of rows is
 kept on the way, and for the logits of the direction. They need not be in memory.
 
+Of ranks that work together, each goes through its own rows; gradients, losses and the choice of the
+sample are those of all. The sampled rows' activations in the working set come together on rank 0,
+which minimises the model and tells the others the step.
+
 Sources: Lee, Sun & Saunders (2014), proximal Newton methods; Byrd, Chin, Neveitt & Nocedal (2011),
 sampled curvature; Friedman, Hastie & Tibshirani (2010), path and working sets.
 """
@@ -26,6 +30,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from captum_lca.distributed import joined, of_rank_0, rank, summed
 from captum_lca.probes.joint_model import JointModel
 from captum_lca.probes.model import Move, QuadraticModel
 from captum_lca.probes.objective import Loss, MeanLoss
@@ -98,7 +103,7 @@ def solve(
     """Minimise mean loss + penalty over weights and biases; biases are not penalised.
 
     Args:
-        rows: Standardised activations.
+        rows: Standardised activations; of several ranks, each gives its own.
         loss: Loss of each row's logits.
         penalty: On the weights.
         start: Weights, shape (outputs, neurons), and biases, shape (outputs,), to start at.
@@ -107,9 +112,9 @@ def solve(
             entry of the gradient at zero weights, and the last step's gain leaves about this share
             of the objective, or less, to be gained.
         max_iterations: Give up after this many steps, with a warning.
-        memory: Bytes that samples of rows may take, in all.
-        share: What each row counts for in the mean; sums to 1. Shape (rows,), float64. Default: all
-            the same.
+        memory: Bytes that samples of rows may take, in all, on each rank.
+        share: What each row counts for in the mean; sums to 1 over all ranks. Shape (rows,),
+            float64. Default: all the same.
         seed: Seed of the samples.
 
     Returns:
@@ -119,7 +124,7 @@ def solve(
     sampler = _Sampler(rows, memory, torch.Generator().manual_seed(seed))
     point = _constant(mean_loss)
     residual = mean_loss.residual(point.logits)
-    drawn = sampler.draw(residual.abs(), mean_loss.share, START_ROWS if start is None else 0)
+    drawn = sampler.draw(mean_loss, residual.abs(), START_ROWS if start is None else 0)
     slope, _, kept = mean_loss.gradient(residual, drawn.rows)
     strongest = float(slope.abs().max())
     taken = 0
@@ -160,10 +165,11 @@ def _follow(
     point = _constant(mean_loss)
     amounts, taken = mean_loss.residual(point.logits).abs(), 0
     for number, (penalty, strength) in enumerate(path, 1):
-        count = max(FEWEST_ROWS, len(rows) >> (len(path) - number))
-        drawn = sampler.draw(amounts, share, count)
+        count = max(FEWEST_ROWS, mean_loss.total >> (len(path) - number))
+        drawn = sampler.draw(mean_loss, amounts, count)
         held = HeldRows(rows[drawn.rows])
-        some = MeanLoss(held, loss.select(drawn.rows), drawn.share / drawn.share.sum())
+        even = drawn.share / summed(drawn.share.sum())
+        some = MeanLoss(held, loss.select(drawn.rows), even)
         point, steps = _evaluated(some, point.weight, point.bias), min(PATH_STEPS, most - taken)
         point, _, steps = _descend(some, point, penalty, sampler, PATH_ACCURACY * strength, steps)
         taken += steps
@@ -190,7 +196,7 @@ def _descend(
     # Where an objective goes to 0, as with separable classes, little is a share of the first one.
     first = point.objective(penalty)
     while True:
-        drawn = sampler.draw(mean_loss.curvature(point.logits), mean_loss.share, count)
+        drawn = sampler.draw(mean_loss, mean_loss.curvature(point.logits), count)
         *slope, kept = mean_loss.gradient(mean_loss.residual(point.logits), drawn.rows)
         violation = penalty.subgradient(point.weight, slope[0]).abs()
         optimality = max(float(violation.max()), float(slope[1].abs().max()))
@@ -198,24 +204,16 @@ def _descend(
         settled = gained <= little * (now + little * first)
         if (optimality <= target and settled) or steps >= most:
             return point, optimality, steps
-        model = _model(
-            mean_loss,
-            point,
-            (slope[0], slope[1]),
-            violation,
-            (drawn, kept),
-            penalty.joins_outputs,
-            sampler,
-        )
-        move = model.minimise(penalty, INNER_ACCURACY * optimality)
-        del model, kept
+        gap = slope[0], slope[1], violation
+        move = _move(mean_loss, point, gap, (drawn, kept), penalty, optimality, sampler)
+        del kept
         following = _search(mean_loss, point, move, penalty)
-        if following is point and count >= min(sampler.most, len(point.logits)):
+        if following is point and count >= min(sampler.most, mean_loss.total):
             return point, optimality, steps
         gained = now - following.objective(penalty)
         logger.debug(
             "%d rows, %s: optimality %.2g; %d rows' curvature: objective falls by %.2g to %.8g",
-            *(len(point.logits), penalty, optimality),
+            *(mean_loss.total, penalty, optimality),
             *(len(drawn.rows), gained, following.objective(penalty)),
         )
         if gained < HELD * move.promised:
@@ -223,39 +221,58 @@ def _descend(
         point, steps = following, steps + 1
 
 
-def _model(
+def _move(
     mean_loss: MeanLoss,
     point: _Point,
-    slope: tuple[Tensor, Tensor],
-    violation: Tensor,
+    gap: tuple[Tensor, Tensor, Tensor],
     sample: tuple[RowSample, Tensor],
-    joint: bool,
+    penalty: Penalty,
+    optimality: float,
     sampler: _Sampler,
-) -> QuadraticModel | JointModel:
-    """The model of the loss around a point.
+) -> Move:
+    """From a point to the minimum of a model of the loss around it + penalty.
 
     Args:
         mean_loss: The loss.
         point: Where.
-        slope: Its gradient there.
-        violation: How far each weight is from optimal. Shape (outputs, neurons).
+        gap: Gradient in the weights and in the biases there, and how far each weight is from
+            optimal. Shapes (outputs, neurons), (outputs,) and (outputs, neurons).
         sample: Rows that stand for all, and their activations.
-        joint: Whether the penalty ties outputs together, so that a neuron moves in all or in none.
+        penalty: On the weights.
+        optimality: How far the point is from optimal.
         sampler: Says how much memory there is.
     """
+    *slope, violation = gap
+    drawn, activations = sample
     largest = sampler.largest_set(len(point.bias))
-    (drawn, activations), curvature = sample, mean_loss.loss.select(sample[0].rows).curvature
-    rows: dict[str, Any] = {
-        "activations": activations,
-        "share": drawn.share.to(activations),
-        "curvature": curvature(point.logits[drawn.rows]),
-    }
-    if joint:
+    if penalty.joins_outputs:  # a neuron moves in all outputs or in none
         over_outputs = point.weight.norm(dim=0, keepdim=True), violation.norm(dim=0, keepdim=True)
-        (neurons,) = working_sets(*over_outputs, largest)
-        return JointModel(point.weight, slope, neurons=neurons, **rows)
-    sets = working_sets(point.weight, violation, largest)
-    return QuadraticModel(point.weight, slope, sets=sets, room=sampler.room, **rows)
+        sets = working_sets(*over_outputs, largest)
+    else:
+        sets = working_sets(point.weight, violation, largest)
+    union: Tensor = torch.cat(sets).unique()
+    rows: dict[str, Any] = {
+        "columns": joined(activations.index_select(1, union)).T.contiguous(),
+        "share": joined(drawn.share).to(activations),
+        "curvature": mean_loss.loss.curvature(joined(point.logits[drawn.rows])),
+    }
+    move = Move(torch.zeros_like(point.weight), torch.zeros_like(point.bias), 0.0)
+    if rank() == 0:
+        model = (
+            JointModel(point.weight, (slope[0], slope[1]), neurons=union, **rows)
+            if penalty.joins_outputs
+            else QuadraticModel(
+                point.weight,
+                (slope[0], slope[1]),
+                sets=sets,
+                union=union,
+                room=sampler.room,
+                **rows,
+            )
+        )
+        move = model.minimise(penalty, INNER_ACCURACY * optimality)
+    promised = move.bias.new_tensor(move.promised, dtype=torch.float64)
+    return Move(of_rank_0(move.weight), of_rank_0(move.bias), float(of_rank_0(promised)))
 
 
 class _Sampler:
@@ -272,9 +289,16 @@ class _Sampler:
         self.most = max(1, int(SAMPLE_MEMORY * memory / (rows.shape[1] * self.bytes)))
         self.room = COPY_MEMORY * memory
 
-    def draw(self, amounts: Tensor, share: Tensor, count: int) -> RowSample:
-        """About ``count`` rows, drawn as :func:`sample_rows` says."""
-        return sample_rows(amounts, share, min(count, self.most), self.generator)
+    def draw(self, mean_loss: MeanLoss, amounts: Tensor, count: int) -> RowSample:
+        """Draw ``count`` rows of all ranks', if they fit.
+
+        Args:
+            mean_loss: Of the rows.
+            amounts: What each row contributes; see :func:`sample_rows`.
+            count: How many.
+        """
+        most = min(count, self.most)
+        return sample_rows(amounts, mean_loss.share, most, mean_loss.first, self.generator)
 
     def largest_set(self, outputs: int) -> int:
         """How many neurons a working set may hold: each output has a matrix over its own."""
@@ -302,7 +326,7 @@ def _evaluated(mean_loss: MeanLoss, weight: Tensor, bias: Tensor) -> _Point:
 
 def _constant(mean_loss: MeanLoss) -> _Point:
     """No weights, and the best biases without them."""
-    bias = mean_loss.loss.start(mean_loss.share).to(mean_loss.rows.like)
+    bias = mean_loss.start()
     rows, neurons = mean_loss.rows.shape
     logits = bias.expand(rows, -1).contiguous()
     return _Point(bias.new_zeros(len(bias), neurons), bias, logits, mean_loss.value(logits))

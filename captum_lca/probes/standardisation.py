@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from captum_lca.distributed import gathered, summed
+
 SMALLEST = torch.finfo(torch.float32).tiny
 """A scale that float32 can still divide by; neurons below it count as constant."""
 EXACT_ROWS = 128
@@ -43,7 +45,8 @@ class NeuronMoments:
 
     Each batch is centred on its own mean before it is squared, and batches are merged by the
     update of Chan, Golub & LeVeque (1979) in float64: neurons with massive activations, or with a
-    mean far above their spread, lose no digits. Two gatherers over different rows can be merged.
+    mean far above their spread, lose no digits. Two gatherers over different rows can be merged,
+    and those of all ranks.
 
     Args:
         neurons: Number of neurons.
@@ -84,6 +87,14 @@ class NeuronMoments:
         """Add all rows that ``other`` has seen."""
         self.resolution = max(self.resolution, other.resolution)
         self._combine(other.rows, other.mean, other.squares)
+
+    def merge_ranks(self) -> None:
+        """Add all rows that the other ranks have seen; all ranks then hold the same."""
+        counts, resolutions = zip(*gathered([self.rows, self.resolution]), strict=True)
+        rows, self.resolution = sum(counts), max(resolutions)
+        mean = summed(self.mean * (self.rows / max(rows, 1)))
+        self.squares = summed(self.squares + (self.mean - mean).square() * self.rows)
+        self.rows, self.mean = rows, mean
 
     def _combine(self, rows: int, mean: Tensor, squares: Tensor) -> None:
         total = self.rows + rows

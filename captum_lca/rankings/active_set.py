@@ -95,14 +95,14 @@ class ActiveObjective:
     def empty(self, like: Tensor) -> ActiveSet:
         """The set without neurons: biases alone."""
         columns = like.new_ones(len(self.share), 1)
-        weight = self.loss.start(self.share).to(like)[:, None]
+        weight = self.loss.start(self.share, len(self.share)).to(like)[:, None]
         value = self._evaluate(weight, columns)[0]
         return ActiveSet(torch.empty(0, dtype=torch.long), columns, weight, value)
 
     def sample(self, active: ActiveSet) -> CurvatureSample:
         """Draw rows in proportion to their curvature."""
         curvature = self.loss.curvature(active.columns @ active.weight.T).diagonal
-        drawn = sample_rows(curvature, self.share, SAMPLE, self.generator)
+        drawn = sample_rows(curvature, self.share, SAMPLE, 0, self.generator)
         weighted = curvature[drawn.rows] * drawn.share[:, None].to(curvature)
         return CurvatureSample(drawn.rows, weighted)
 

@@ -40,7 +40,7 @@ def test_residual_and_curvature_are_the_derivatives(loss: Loss, logits: Tensor) 
 def test_start_is_the_best_constant(loss: Loss, logits: Tensor) -> None:
     share = torch.rand(len(logits), dtype=torch.float64, generator=GENERATOR)
     share /= share.sum()
-    start = loss.start(share).expand(len(logits), -1)
+    start = loss.start(share, len(share)).expand(len(logits), -1)
     torch.testing.assert_close(
         share @ loss.residual(start.contiguous()), torch.zeros(loss.outputs, dtype=torch.float64)
     )

@@ -74,7 +74,7 @@ def test_a_sample_estimates_sums_over_all_rows(weighted: bool) -> None:
     share = torch.rand(5000, dtype=torch.float64, generator=generator) if weighted else EVEN
     share = share / share.sum()
     diagonal = torch.rand(5000, 3, dtype=torch.float64, generator=generator) ** 8
-    sample = sample_rows(share[:, None] * diagonal, share, 1000, generator)
+    sample = sample_rows(share[:, None] * diagonal, share, 1000, 0, generator)
     assert len(sample.rows) <= 1000
     assert torch.equal(sample.rows, sample.rows.unique())
     estimate = (sample.share[:, None] * diagonal[sample.rows]).sum(0)
@@ -83,14 +83,14 @@ def test_a_sample_estimates_sums_over_all_rows(weighted: bool) -> None:
 
 def test_a_sample_of_more_rows_than_there_are_is_all_of_them() -> None:
     share = torch.tensor([0.1, 0.2, 0.3, 0.4], dtype=torch.float64)
-    sample = sample_rows(torch.ones(4, 1), share, 10, torch.Generator())
+    sample = sample_rows(torch.ones(4, 1), share, 10, 0, torch.Generator())
     assert sample.rows.tolist() == [0, 1, 2, 3]
     assert torch.equal(sample.share, share)
 
 
 def test_rows_without_any_curvature_are_drawn_evenly() -> None:
     generator = torch.Generator().manual_seed(0)
-    sample = sample_rows(torch.zeros(5000, 2), EVEN, 10, generator)
+    sample = sample_rows(torch.zeros(5000, 2), EVEN, 10, 0, generator)
     assert len(sample.rows) == 10
 
 
