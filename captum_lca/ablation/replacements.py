@@ -34,7 +34,7 @@ def neuron_means(
         of: The class whose rows count; None: every labelled row.
 
     Returns:
-        Shape (neurons,), float32: a replacement for :func:`ablating`.
+        A replacement for :func:`ablating`. Shape (neurons,), float32.
 
     Raises:
         ValueError: No row is left, or ``of`` without labels.

@@ -61,7 +61,7 @@ def centre_shift(
         after_resampled: The second ranking from the same halves, in the same order.
 
     Returns:
-        Depth after − depth before; negative: towards the input.
+        Depth after − depth before, which is negative if it moved towards the input.
 
     Raises:
         ValueError: Not as many halves of the one as of the other.

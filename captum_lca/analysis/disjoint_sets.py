@@ -125,8 +125,8 @@ def disjoint_sets(
             :class:`~captum_lca.analysis.retraining.Retraining`.
 
     Returns:
-        The sets, and what is left. How many there are is a lower bound: other sets might be
-        smaller, and leave more.
+        The sets, and what is left. How many there are is a lower bound, since other sets might
+        be smaller, and leave more.
 
     Raises:
         ValueError: A negative ``delta``, ``most`` below 1, or what the fit refuses.

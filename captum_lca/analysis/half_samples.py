@@ -11,7 +11,7 @@ Source: Politis & Romano (1994), subsampling; Shao & Wu (1989), the delete-half 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,14 +23,7 @@ from captum_lca.neurons import NeuronRanking
 from captum_lca.probes import LinearProbe, fit_elastic_net
 from captum_lca.probes.labels import Labels, Targets, encode_labels, is_missing
 from captum_lca.probes.rows import aligned_labels
-from captum_lca.rankings import weight_mass
-
-
-class RankingMethod(Protocol):
-    """A ranking method as :mod:`captum_lca.rankings` has them."""
-
-    def __call__(self, activations: Activations, labels: Labels, /, *, seed: int) -> NeuronRanking:
-        """Rank the neurons of labelled activations."""
+from captum_lca.rankings import RankingMethod, weight_mass
 
 
 def rank_half_samples(
@@ -90,7 +83,7 @@ def rank_half_samples(
 def _weight_mass(targets: Targets, l1: float, l2: float, init: LinearProbe | None) -> RankingMethod:
     """The paper's method, for numbered labels of some of the rows."""
 
-    def method(activations: Activations, labels: Labels, /, *, seed: int) -> NeuronRanking:
+    def method(activations: Activations, labels: Labels, *, seed: int) -> NeuronRanking:
         classes = targets.classes or None
         probe = fit_elastic_net(
             activations, labels, l1=l1, l2=l2, classes=classes, init=init, seed=seed

@@ -17,13 +17,14 @@ from captum_lca.analysis.centre_of_gravity import (
     checked_count,
     salient_neurons,
 )
-from captum_lca.analysis.half_samples import RankingMethod, rank_half_samples
+from captum_lca.analysis.half_samples import rank_half_samples
 from captum_lca.analysis.held_out import Groups
 from captum_lca.analysis.intervals import LEVEL, Estimate, around
 from captum_lca.layer_axis import label_layers
 from captum_lca.neurons import NeuronLayout, NeuronRanking
 from captum_lca.probes import LinearProbe
 from captum_lca.probes.labels import Labels
+from captum_lca.rankings import RankingMethod
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -131,7 +132,7 @@ def layer_distribution(
     drawn evenly from all, a layer's count would be hypergeometric, which is what permuting the
     layers' names over the neurons tends to. And how sure the count is: the same neurons ranked
     again from random halves of the sentences, each half's spread being that of the whole (see
-    :mod:`captum_lca.analysis.half_samples`).
+    :func:`~captum_lca.analysis.rank_half_samples`).
 
     Args:
         activations: Rows × neurons that the ranking was made from.

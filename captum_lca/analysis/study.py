@@ -53,7 +53,7 @@ class PropertyStudy:
     """Neurons of the training activations whose values dwarf all others."""
 
     def to_frame(self) -> pd.DataFrame:
-        """The ranking as a table; see :meth:`NeuronRanking.to_frame`."""
+        """The ranking as a table; see :meth:`~captum_lca.NeuronRanking.to_frame`."""
         return self.ranking.to_frame()
 
     def summary(self, top: int) -> dict[str, Any]:

@@ -44,13 +44,15 @@ def fit_elastic_net(
         labels (sequence or Tensor): One per row.
         l1 (float, optional): Strength of Σ|W|. Default: 1e-3.
         l2 (float, optional): Strength of ΣW² (not halved). Default: 1e-4.
-        **options: Further arguments of :func:`fit_probe`, which says what all of them mean.
+        **options: Further arguments of :func:`~captum_lca.probes.fit_probe`, which says what all of
+            them mean.
 
     Returns:
-        LinearProbe: With the layout of the activations, and a :class:`FitReport`.
+        LinearProbe: With the layout of the activations, and a
+            :class:`~captum_lca.probes.FitReport`.
 
     Raises:
-        ValueError: A negative penalty, or what :func:`fit_probe` refuses.
+        ValueError: A negative penalty, or what :func:`~captum_lca.probes.fit_probe` refuses.
 
     Examples::
 
@@ -97,9 +99,9 @@ def fit_probe(
         labels (sequence or Tensor): One per row. Strings, or integers (named by ``classes``, or by
             their digits), are classes; floats are numbers to predict. ``None``, -100 among
             integers and NaN among floats: not labelled.
-        penalty (Penalty, optional): One of :mod:`captum_lca.probes.penalties`: :class:`L1`,
-            :class:`L2`, :class:`ElasticNet`, or :class:`GroupLasso`, which lets a neuron in for all
-            classes or for none. Default: ``ElasticNet(1e-3, 1e-4)``.
+        penalty (Penalty, optional): One of :class:`L1`, :class:`L2`, :class:`ElasticNet`, or
+            :class:`GroupLasso`, which lets a neuron in for all classes or for none. Default:
+            ``ElasticNet(1e-3, 1e-4)``.
         sample_weight (sequence or Tensor, optional): What each row counts for in the mean loss,
             relative to others; one per row, labelled or not. Neurons are standardised without
             regard to it. Default: all rows count the same.

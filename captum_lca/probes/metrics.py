@@ -113,7 +113,7 @@ def evaluate(
     Args:
         probe (LinearProbe): A fitted probe.
         activations (Tensor, ndarray or ActivationStore): Rows × neurons.
-        labels (sequence or Tensor): One per row, in the form that :func:`fit_elastic_net` takes.
+        labels (sequence or Tensor): One per row, as :func:`~captum_lca.fit_elastic_net` takes them.
             Integers are the names of the probe's classes if these are digits, else their positions.
         words (sequence of str, optional): The word of each row, for the word-identity baseline,
             together with ``train_words`` and ``train_labels``.

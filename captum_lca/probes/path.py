@@ -77,7 +77,7 @@ def elastic_net_path(
 
     Args:
         activations (Tensor, ndarray or ActivationStore): Rows × neurons.
-        labels (sequence or Tensor): One per row, in the form that :func:`fit_elastic_net` takes.
+        labels (sequence or Tensor): One per row, as :func:`~captum_lca.fit_elastic_net` takes them.
         l1s (sequence of float, optional): The strengths of Σ|W|, in any order. Default: ``count``
             strengths at equal ratios, from the one at which the first weight appears down to
             ``ratio`` times it.
@@ -85,14 +85,14 @@ def elastic_net_path(
         ratio (float, optional): The last of them as a share of the first. Default: 1e-2.
         l2 (float, optional): Strength of ΣW², the same for all. Default: 1e-4.
         init (LinearProbe, optional): Where the first fit starts. Default: no weights.
-        **options: Further arguments of :func:`fit_elastic_net`.
+        **options: Further arguments of :func:`~captum_lca.fit_elastic_net`.
 
     Returns:
         ElasticNetPath: One probe per l1, strongest first.
 
     Raises:
         ValueError: No strengths, repeated or negative ones, a ``count`` below 1, a ``ratio`` that
-            is not between 0 and 1, or what :func:`fit_elastic_net` refuses.
+            is not between 0 and 1, or what :func:`~captum_lca.fit_elastic_net` refuses.
 
     Examples::
 
@@ -128,7 +128,7 @@ def fit_along(
 def strongest_l1(activations: Activations, labels: Labels, **options: Any) -> float:
     """The smallest l1 that leaves no weight: the largest entry of the gradient at zero weights.
 
-    The arguments are those of :func:`fit_elastic_net`.
+    The arguments are those of :func:`~captum_lca.fit_elastic_net`.
     """
     settings = {**options, "l1": BEYOND_ALL, "tolerance": 1.0}  # the target is then that entry
     return report_of(fit_elastic_net(activations, labels, **settings)).target

@@ -29,8 +29,8 @@ def weight_mass(probe: LinearProbe) -> NeuronRanking:
             between neurons.
 
     Returns:
-        Salience is 1 − p: 1 for a class's heaviest neuron, 0 for a neuron without weight. Overall
-        and per class; a regression has no classes.
+        Overall and per class; a regression has no classes. Salience is 1 − p, which is 1 for a
+        class's heaviest neuron and 0 for a neuron without weight.
 
     Examples::
 
