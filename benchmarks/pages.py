@@ -43,7 +43,7 @@ EXTRACTION = """## Extraction
 MASKS = """## Ablation in groups
 
 `python benchmarks/masks.py`: how many times as long Captum's LayerFeatureAblation takes as
-`ablated_output`, group by group, for the same numbers."""
+`ablated_outputs`, for the same numbers."""
 RANKINGS = """## Rankings
 
 `python benchmarks/rankings.py`: accuracy on held-out text of a probe trained anew on the top

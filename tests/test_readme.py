@@ -27,5 +27,8 @@ def test_blocks_run(block, tmp_path, monkeypatch, capsys):
 
 
 def test_pictures_exist():
-    for picture in re.findall(r"!\[.*?\]\((.*?)\)", README.read_text(encoding="utf-8")):
-        assert (README.parent / picture).is_file()
+    text = README.read_text(encoding="utf-8")
+    pictures = re.findall(r"!\[.*?\]\(([^:)]+)\)|<img src=\"([^:\"]+)\"", text)
+    assert len(pictures) == 3
+    for markdown, html in pictures:
+        assert (README.parent / (markdown or html)).is_file()
