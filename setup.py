@@ -20,11 +20,12 @@ setup(
     license_files=["LICENSE"],
     python_requires=">=3.10",
     packages=find_packages(include=["captum_lca", "captum_lca.*"]),
-    package_data={"captum_lca": ["py.typed"]},
+    package_data={"captum_lca": ["py.typed"], "captum_lca.report": ["templates/*"]},
     install_requires=[
         "captum>=0.8",
         "conllu>=5",
         "filelock>=3.13",
+        "jinja2>=3.1",
         "matplotlib>=3.8",
         "numpy>=1.26",
         "pandas>=2.2",
@@ -53,6 +54,8 @@ setup(
         ],
         "benchmarks": ["accelerate>=1", "gguf>=0.10", *PEERS],  # and neurox itself, --no-deps
         "docs": ["furo>=2025.9", "myst-parser>=4", "sphinx>=8.1", "sphinx-gallery>=0.19"],
+        "browser": ["playwright>=1.49"],
+        "docs": ["furo>=2025.9", "myst-parser>=4", "sphinx>=8.1"],
     },
     entry_points={"console_scripts": ["captum-lca=captum_lca.cli:main"]},
     classifiers=[

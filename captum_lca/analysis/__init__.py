@@ -44,6 +44,7 @@ from captum_lca.analysis.responses import (
     NeuronResponses,
     activation_histograms,
     neuron_responses,
+    responses_of_neurons,
 )
 from captum_lca.analysis.selectivity import ProbeSelectivity, Selectivity, selectivity
 from captum_lca.analysis.shared_neurons import SharedNeurons, shared_neurons
@@ -114,6 +115,7 @@ __all__ = [
     "random_weights",
     "rank_half_samples",
     "ranking_agreement",
+    "responses_of_neurons",
     "search_penalties",
     "selectivity",
     "set_overlap",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -160,22 +160,73 @@ def neuron_responses(
         >>> found.words.columns.tolist()
         ['sign', 'word', 'activation', 'count']
     """
+    [found] = responses_of_neurons(
+        activations, [neuron], words=words, count=count, least_rows=least_rows, around=around
+    )
+    return found
+
+
+def responses_of_neurons(
+    activations: Activations,
+    neurons: Iterable[int] | Tensor,
+    *,
+    words: Sequence[str] | None = None,
+    count: int = 10,
+    least_rows: int = 2,
+    around: int = 6,
+) -> list[NeuronResponses]:
+    """The same as :func:`neuron_responses` for many neurons, whose activations are read together.
+
+    Args:
+        activations: Rows × neurons, one row per word.
+        neurons: Global ids.
+        words: The word of each row. Default: those of the store's corpus.
+        count: How many words and contexts for each sign.
+        least_rows: Words that occur less often are left out of the words (not of the contexts).
+        around: Words of context on either side, within the sentence where sentences are known.
+
+    Returns:
+        One per neuron, in the order given.
+
+    Raises:
+        ValueError: No such neuron, or words that are not known or misaligned.
+
+    Examples::
+
+        >>> found = responses_of_neurons(store, ranking.top(3))
+        >>> [one.neuron for one in found] == ranking.top(3).tolist()
+        True
+    """
     store = as_store(activations)
-    layer, index = store.layout.locate(neuron)
+    ids = as_neuron_ids(neurons, store.layout)
     known = words_of(store, words)
-    values = standardised(neuron_columns(store, torch.tensor([neuron])))[:, 0].numpy()
-    table = pd.DataFrame({"word": known, "activation": values})
-    grouped = table.groupby("word", sort=True)["activation"].agg(["mean", "size"])
-    grouped = grouped[grouped["size"] >= least_rows].reset_index()
-    grouped.columns = pd.Index(["word", "activation", "count"])
-    contexts = table.assign(row=range(len(table)))
-    ends = _both_ends(contexts, count)
-    places = _places(store, known)
-    ends["context"] = [
-        _context(sentence, place, around)
-        for sentence, place in (places[row] for row in ends["row"].tolist())
-    ]
-    return NeuronResponses(neuron, layer, index, _both_ends(grouped, count), ends)
+    columns = standardised(neuron_columns(store, ids)).numpy()
+    numbers, types = pd.factorize(np.array(known, dtype=object), sort=True)
+    often = np.bincount(numbers)
+    kept = often >= least_rows
+    places = places_of(store, known)
+    found = []
+    for neuron, values in zip(ids.tolist(), columns.T, strict=True):
+        means = np.bincount(numbers, values) / often
+        of_words = pd.DataFrame(
+            {"word": types[kept], "activation": means[kept], "count": often[kept]}
+        )
+        rows = rows_at_ends(values, count)
+        of_rows = pd.DataFrame({"word": known, "activation": values}).iloc[rows]
+        of_rows["row"] = rows
+        of_rows["context"] = [
+            _context(sentence, place, around)
+            for sentence, place in (places[row] for row in rows.tolist())
+        ]
+        found.append(
+            NeuronResponses(
+                neuron,
+                *store.layout.locate(neuron),
+                _with_sign(of_words.iloc[rows_at_ends(means[kept], count)]),
+                _with_sign(of_rows),
+            )
+        )
+    return found
 
 
 def activation_histograms(
@@ -238,16 +289,26 @@ def standardised(columns: Tensor) -> Tensor:
     return (precise - precise.mean(0)) / scale.masked_fill(scale == 0, 1)
 
 
-def _both_ends(table: pd.DataFrame, count: int) -> pd.DataFrame:
-    """The rows with the largest activations above 0, then those with the smallest below 0."""
-    ordered = table.sort_values("activation", ascending=False, kind="stable")
-    high = ordered[ordered["activation"] > 0].head(count)
-    low = ordered[ordered["activation"] < 0].tail(count).iloc[::-1]
-    ends = pd.concat([high.assign(sign=1), low.assign(sign=-1)], ignore_index=True)
-    return ends[["sign", *table.columns]]
+def rows_at_ends(values: NDArray[np.float64], count: int) -> NDArray[np.intp]:
+    """Places of the largest values above 0, largest first; then of the smallest below 0."""
+    return np.concatenate([_largest(values, count), _largest(-values, count)])
 
 
-def _places(store: ActivationStore, words: Sequence[str]) -> list[tuple[Sequence[str], int]]:
+def _largest(values: NDArray[np.float64], count: int) -> NDArray[np.intp]:
+    """Places of the largest values above 0, largest first, equal ones in their order."""
+    above = np.flatnonzero(values > 0)
+    if len(above) > count:
+        least = -np.partition(-values[above], count - 1)[count - 1]
+        above = above[values[above] >= least]
+    return above[np.argsort(-values[above], kind="stable")][:count]
+
+
+def _with_sign(table: pd.DataFrame) -> pd.DataFrame:
+    signs = np.where(table["activation"] > 0, 1, -1)
+    return table.assign(sign=signs).reset_index(drop=True)[["sign", *table.columns]]
+
+
+def places_of(store: ActivationStore, words: Sequence[str]) -> list[tuple[Sequence[str], int]]:
     """The sentence of each row, and the row's place in it."""
     if store.corpus is None:
         return [(words, row) for row in range(len(words))]

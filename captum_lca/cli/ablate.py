@@ -20,6 +20,7 @@ from captum_lca.corpora import read_corpus
 from captum_lca.neurons import NeuronRanking
 from captum_lca.probes import LinearProbe
 from captum_lca.report import write_effects
+from captum_lca.report.folder import REPORT_FILE
 
 BASELINES = ("mean", "zero", "resample")
 
@@ -111,7 +112,8 @@ def run(options: argparse.Namespace) -> None:
     columns = ["target", "neurons", "choice", "massive", "words", "change", "low", "high", "p"]
     print(f"change of the loss (nats) by ablation, {effects.predictions:,} predictions")
     print(printable(shown[columns].round(4).to_string(index=False)))
-    print(f"  {len(effects.massive.neurons)} neurons with massive activations; results in {out}")
+    print(f"  {len(effects.massive.neurons)} neurons with massive activations")
+    print(f"  results in {out}: open {REPORT_FILE}")
 
 
 def _study(folder: Path) -> tuple[LinearProbe, NeuronRanking, str]:

@@ -39,6 +39,7 @@ from captum_lca.neurons import NeuronRanking
 from captum_lca.probes.labels import encode_labels
 from captum_lca.rankings import METHODS
 from captum_lca.report import search_table, study_table, write_study
+from captum_lca.report.folder import REPORT_FILE
 from captum_lca.report.tables import LINE
 
 
@@ -98,13 +99,13 @@ def run(options: argparse.Namespace) -> None:
         folder = out if len(names) == 1 else out / file_name(name)
         answers = answers_of(Evidence(study, train_half, test_half, options, penalty))
         sources = sources_of(train_half, test_half, folder)
-        write_study(study, folder, settings_of(options), search, answers, sources)
+        write_study(study, folder, settings_of(options), search, answers, sources, train_half)
         print(printable(study_table(study)))
         if search:
             print(search_table(search))
         for answer in answers:
             print(printable(textwrap.fill(f"  {answer.line}", LINE, subsequent_indent="    ")))
-        print(f"  results in {folder}\n")
+        print(f"  results in {folder}: open {REPORT_FILE}\n")
     print(f"done in {time.perf_counter() - began:.0f} s")
 
 

@@ -26,7 +26,7 @@ from captum_lca.cli.evidence import FOR_NUMBERS, Evidence
 from captum_lca.cli.printing import is_watched
 from captum_lca.rankings import METHODS
 from captum_lca.report import Answer
-from captum_lca.report.folder import top_count
+from captum_lca.report.answer import top_count
 
 SHOWN_NEURONS = 4
 """Neurons whose words are drawn."""

@@ -14,6 +14,7 @@ from captum_lca.cli.options import Parser, penalty, share
 from captum_lca.cli.printing import printable
 from captum_lca.cli.runs import Run, open_run
 from captum_lca.report import write_comparison
+from captum_lca.report.folder import REPORT_FILE
 
 
 def add_options(parser: Parser) -> None:
@@ -51,7 +52,7 @@ def run(options: argparse.Namespace) -> None:
         print(printable(f"  {number}: {one.name}"))
     print(printable(found.tables[""].round(3).to_string(index=False)))
     print(printable(f"  {found.line}"))
-    print(f"  results in {options.out}")
+    print(f"  results in {options.out}: open {REPORT_FILE}")
 
 
 def kind_of(runs: Sequence[Run]) -> str:

@@ -8,11 +8,14 @@ from typing import Any
 
 from captum_lca.analysis import ModelEffects
 from captum_lca.files import write_aside, write_text
-from captum_lca.report.folder import figure_of, finite
+from captum_lca.report.effects_report import effects_report, with_effects
+from captum_lca.report.folder import REPORT_FILE, figure_of, finite
 
 
 def write_effects(effects: ModelEffects, folder: Path, settings: dict[str, Any]) -> None:
-    """Write ``model_ablation.json``, ``model_ablation.csv`` and one plot of losses per class.
+    """Write ``model_ablation.json``, ``model_ablation.csv``, plots of losses, and ``report.html``.
+
+    Where the folder holds the report of the study, the report gains a part; else one is written.
 
     Args:
         effects: What to write.
@@ -42,3 +45,6 @@ def write_effects(effects: ModelEffects, folder: Path, settings: dict[str, Any])
 
     figure = figure_of(draw, 6 * len(targets), len(targets))
     write_aside(folder / "model_ablation.png", figure)
+    report = folder / REPORT_FILE
+    study_page = report.read_text(encoding="utf-8") if report.is_file() else ""
+    write_text(report, with_effects(study_page, effects) or effects_report(effects))

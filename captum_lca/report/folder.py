@@ -5,40 +5,26 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from captum_lca.analysis import CrossValidation, PenaltySearch, PropertyStudy
+from captum_lca.analysis import (
+    CrossValidation,
+    LabelledActivations,
+    PenaltySearch,
+    PropertyStudy,
+)
 from captum_lca.files import write_aside, write_text
+from captum_lca.report.answer import Answer, top_count
+from captum_lca.report.comparison_report import comparison_report
+from captum_lca.report.study_report import study_report
 
-TOP_SHARE = 0.05
-"""Share of the neurons counted by layer."""
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What one question about a study found, ready to be written and printed."""
-
-    name: str
-    """Of its files."""
-    line: str
-    """The answer in a line."""
-    summary: dict[str, Any]
-    """The answer as plain values."""
-    tables: dict[str, pd.DataFrame]
-    """By what follows the name in the file's name; nothing for the main one."""
-    draw: Callable[[Any], object]
-    """Draws the plots, given their axes."""
-    size: tuple[float, float] = (7, 3.6)
-    """Width and height of the plots together, in inches."""
-    plots: int = 1
-    """How many plots there are, side by side."""
+REPORT_FILE = "report.html"
+"""The page of every folder of results."""
 
 
 def write_study(
@@ -48,8 +34,9 @@ def write_study(
     search: PenaltySearch | CrossValidation | None = None,
     answers: Sequence[Answer] = (),
     sources: dict[str, Any] | None = None,
+    train: LabelledActivations | None = None,
 ) -> None:
-    """Write ``results.json``, ``ranking.csv``, the probe, the ranking and the plots.
+    """Write ``results.json``, ``ranking.csv``, the probe, the ranking, plots and ``report.html``.
 
     With a search also ``penalties.csv`` and ``penalties.png``; for every answer its CSV tables and
     its plot.
@@ -61,6 +48,7 @@ def write_study(
         search: How the penalties were chosen, if they were.
         answers: To further questions; ``layers`` replaces the plot of that name.
         sources: The activations behind the study; goes into ``results.json`` as it is.
+        train: Those that the probe was fitted on, for what the report shows of single neurons.
     """
     folder.mkdir(parents=True, exist_ok=True)
     top = top_count(study)
@@ -80,10 +68,11 @@ def write_study(
     write_aside(folder / "ablation.png", figure_of(lambda axes: _plot_ablation(study, axes), 9, 2))
     for answer in answers:
         write_answer(answer, folder)
+    write_text(folder / REPORT_FILE, study_report(study, train, answers))
 
 
 def write_comparison(found: Answer, folder: Path, settings: dict[str, Any]) -> None:
-    """Write what a comparison of runs found: ``NAME.json``, and tables and plots.
+    """Write what a comparison of runs found: ``NAME.json``, tables, plots and ``report.html``.
 
     Args:
         found: What to write.
@@ -95,6 +84,8 @@ def write_comparison(found: Answer, folder: Path, settings: dict[str, Any]) -> N
     text = json.dumps(results, indent=1, ensure_ascii=False, allow_nan=False)
     write_text(folder / f"{found.name}.json", text)
     write_answer(found, folder)
+    runs = [str(run) for run in settings.get("runs", ())]
+    write_text(folder / REPORT_FILE, comparison_report(found, runs))
 
 
 def write_answer(answer: Answer, folder: Path) -> None:
@@ -111,11 +102,6 @@ def _write_search(search: PenaltySearch | CrossValidation, folder: Path) -> None
     points = search.to_frame()
     write_aside(folder / "penalties.csv", lambda path: points.to_csv(path, index=False))
     write_aside(folder / "penalties.png", figure_of(lambda axes: search.plot(axes[0]), 6))
-
-
-def top_count(study: PropertyStudy) -> int:
-    """How many neurons count as the top ones: :data:`TOP_SHARE` of all."""
-    return max(1, round(TOP_SHARE * len(study.ranking)))
 
 
 def figure_of(

@@ -7,7 +7,7 @@ import textwrap
 from captum_lca.analysis import CrossValidation, PenaltySearch, PropertyStudy
 from captum_lca.analysis.penalty_grid import score_map
 from captum_lca.probes import RegressionScores
-from captum_lca.report.folder import top_count
+from captum_lca.report.answer import top_count
 
 LINE = 100
 """Characters of a printed line, for what has to be broken."""

@@ -23,6 +23,7 @@ def test_files_are_replaced_and_no_figure_stays_open(study, tmp_path):
         "probe.safetensors",
         "layers.png",
         "ablation.png",
+        "report.html",
     }
     assert json.loads((tmp_path / "out" / "results.json").read_text())["settings"] == {"seed": 0}
     assert plt.get_fignums() == open_before
