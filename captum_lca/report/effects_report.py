@@ -14,6 +14,12 @@ from captum_lca.report.svg_figures import svg_figures
 
 PLOT = (5.4, 3.6)
 """Width and height of a plot, in inches."""
+AT = {
+    "later": "at every token but a text's first",
+    "everywhere": "at every token",
+    "class": "at the tokens of the class's own words only",
+}
+"""Where neurons were ablated, in words."""
 IN_MODEL_BEGINS, IN_MODEL_ENDS = "<!-- in the model -->", "<!-- end: in the model -->"
 """Between them stands, in the page of a study, what ablation does to the model."""
 
@@ -49,6 +55,7 @@ def _content(effects: ModelEffects) -> dict[str, Any]:
     targets = list(dict.fromkeys(effect.target for effect in effects.effects))
     return {
         "effects": effects,
+        "at": AT[effects.at],
         "findings": [_finding(effects, target) for target in targets],
         "plots": [(target, _plot(effects, target)) for target in targets],
         "table": html_table(effects.to_frame(), "Every effect"),

@@ -34,4 +34,4 @@ def effects_of(*targets):
         for choice, change in (("top", 0.4), ("random", 0.1))
         for words in ("class", "others")
     )
-    return ModelEffects("causal-lm", 3, 9, found, massive)
+    return ModelEffects("causal-lm", "later", 3, 9, found, massive)
