@@ -55,7 +55,6 @@ setup(
         "benchmarks": ["accelerate>=1", "gguf>=0.10", *PEERS],  # and neurox itself, --no-deps
         "docs": ["furo>=2025.9", "myst-parser>=4", "sphinx>=8.1", "sphinx-gallery>=0.19"],
         "browser": ["playwright>=1.49"],
-        "docs": ["furo>=2025.9", "myst-parser>=4", "sphinx>=8.1"],
     },
     entry_points={"console_scripts": ["captum-lca=captum_lca.cli:main"]},
     classifiers=[
