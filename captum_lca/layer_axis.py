@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from captum_lca.plot_text import literal
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
@@ -30,4 +32,4 @@ def label_layers(ax: Axes, layers: Sequence[str]) -> None:
 
 def shortened(layer: str) -> str:
     """The end of a name that is too long to write on an axis."""
-    return layer if len(layer) <= LONGEST_NAME else "…" + layer[-LONGEST_NAME:]
+    return literal(layer if len(layer) <= LONGEST_NAME else "…" + layer[-LONGEST_NAME:])

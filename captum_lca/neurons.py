@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
@@ -11,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from captum_lca.files import write_tensors
+from captum_lca.json_text import parsed
 from captum_lca.layer_axis import label_layers
+from captum_lca.tensor_files import class_names, read_tensors
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -53,7 +55,7 @@ class NeuronLayout:
                 f"a layout needs one width per layer and at least one layer; "
                 f"found {len(self.layers)} layers and {len(self.widths)} widths"
             )
-        if repeated := {name for name in self.layers if self.layers.count(name) > 1}:
+        if repeated := [name for name, count in Counter(self.layers).items() if count > 1]:
             raise ValueError(f"layer names must differ; repeated: {sorted(repeated)}")
         if min(self.widths) < 1:
             raise ValueError(f"every layer needs at least one neuron; found widths {self.widths}")
@@ -135,9 +137,18 @@ class NeuronLayout:
         return {"layers": list(self.layers), "widths": list(self.widths)}
 
     @classmethod
-    def from_json(cls, layout: dict[str, Any]) -> NeuronLayout:
-        """The layout that :meth:`to_json` wrote."""
-        return cls(tuple(map(str, layout["layers"])), tuple(map(int, layout["widths"])))
+    def from_json(cls, layout: Any) -> NeuronLayout:
+        """The layout that :meth:`to_json` wrote.
+
+        Raises:
+            ValueError: It is something else.
+        """
+        content = layout if isinstance(layout, dict) else {}
+        names: Any = content.get("layers")
+        widths: Any = content.get("widths")
+        if not _is_list_of(str, names) or not _is_list_of(int, widths):
+            raise ValueError("a layout needs a list of layers' names and one of their widths")
+        return cls(tuple(names), tuple(widths))
 
 
 @dataclass(frozen=True)
@@ -182,6 +193,8 @@ class NeuronRanking:
                 f"a ranking of {self.layout.size} neurons and {len(self.classes)} classes needs "
                 f"shapes {neurons} and {per_class}; found {[tuple(shape) for shape in found]}"
             )
+        if self.order.dtype != torch.long or self.class_order.dtype != torch.long:
+            raise ValueError("a ranking's order must be of 64-bit integers")
         for orders in (self.order[None], self.class_order):
             self.layout.check(orders)
             seen = torch.zeros(orders.shape, dtype=torch.bool).scatter_(1, orders, True)
@@ -291,23 +304,24 @@ class NeuronRanking:
         Raises:
             ValueError: The file is not such a ranking.
         """
+        metadata, tensors = read_tensors(path, "ranking", RANKING_FORMAT, _TENSORS)
+        where = f"{path}: damaged ranking"
+        classes = class_names(metadata, where)
+        layout = parsed(metadata.get("layout", ""), f"{where}: layout")
         try:
-            with safe_open(Path(path), framework="pt") as file:
-                metadata = file.metadata() or {}
-                if metadata.get("format") != RANKING_FORMAT:
-                    raise ValueError(
-                        f"{path}: not a ranking of this version: found format "
-                        f"{metadata.get('format')!r}, expected {RANKING_FORMAT!r}"
-                    )
-                tensors = {name: file.get_tensor(name) for name in _TENSORS}
-        except SafetensorError as error:
-            raise ValueError(f"{path}: not a ranking in safetensors format ({error})") from error
-        return cls(
-            layout=NeuronLayout.from_json(json.loads(metadata["layout"])),
-            method=metadata["method"],
-            classes=tuple(json.loads(metadata["classes"])),
-            **tensors,
-        )
+            return cls(
+                layout=NeuronLayout.from_json(layout),
+                method=metadata.get("method", ""),
+                classes=classes,
+                **tensors,
+            )
+        except ValueError as error:
+            raise ValueError(f"{where}: {error}") from error
+
+
+def _is_list_of(kind: type, values: Any) -> bool:
+    """Whether these are a list of values of just this type (a bool is no int)."""
+    return isinstance(values, list) and all(type(value) is kind for value in values)
 
 
 _TENSORS = ("order", "salience", "class_order", "class_salience")

@@ -35,6 +35,9 @@ def load_model(
 ) -> tuple[nn.Module, Any]:
     """A model and its fast tokenizer: without head, as for :func:`~captum_lca.extract`, or with.
 
+    Weights are read from safetensors or GGUF, never from pickles (``pytorch_model.bin``), which may
+    run code as they are opened. If you trust such a model, convert it with ``save_pretrained``.
+
     Args:
         name: Folder of a saved model, a ``.gguf`` file (needs the ``gguf`` and ``accelerate``
             packages), or a name on the model hub.
@@ -73,7 +76,12 @@ def load_model(
         tokenizer = transformers.AutoTokenizer.from_pretrained(place, **source)
         auto = getattr(transformers, HEADS[task] if task else "AutoModel")
         model, loaded = auto.from_pretrained(
-            place, dtype=dtype, output_loading_info=True, **source, **placed
+            place,
+            dtype=dtype,
+            use_safetensors=True,
+            output_loading_info=True,
+            **source,
+            **placed,
         )
     except _LOADING_ERRORS as error:
         first_line = next(iter(str(error).strip().splitlines()), type(error).__name__)

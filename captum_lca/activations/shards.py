@@ -19,6 +19,7 @@ from captum_lca.activations.store_index import (
     shard_name,
 )
 from captum_lca.files import sha256_of, write_tensors
+from captum_lca.json_text import parsed
 
 NOTES = "notes"
 """Name of the notes in a shard's header."""
@@ -85,7 +86,7 @@ def read_shard(folder: Path, number: int) -> Shard | None:
         return None
     try:
         with safe_open(path, framework="pt") as file:
-            told = json.loads((file.metadata() or {}).get(NOTES, "{}"))
+            told = parsed((file.metadata() or {}).get(NOTES, "{}"), NOTES)
             rows = file.get_tensor(TENSOR_NAME)
         if not told:
             return None

@@ -20,6 +20,7 @@ from captum_lca.activations.store_index import (
     StoreError,
     StoreIndex,
     check_shard,
+    inside,
 )
 from captum_lca.corpora import Corpus
 from captum_lca.distributed import own_part, rank, ranks, same_errors
@@ -110,13 +111,17 @@ class ActivationStore:
         with same_errors():
             for entry in index.shards[rank() :: ranks()]:
                 check_shard(folder, entry, index, verify)
+        index.check_rows(folder)
         corpus = None
         if index.corpus_sha256 is not None:
-            if not (folder / CORPUS_FILE).is_file():
-                raise StoreError(f"{folder / CORPUS_FILE}: missing; extract the store again")
-            if sha256_of(folder / CORPUS_FILE) != index.corpus_sha256:
-                raise StoreError(f"{folder / CORPUS_FILE}: changed since it was written")
-            corpus = Corpus.load(folder / CORPUS_FILE)
+            path = inside(folder, CORPUS_FILE)
+            if not path.is_file():
+                raise StoreError(f"{path}: missing; extract the store again")
+            if sha256_of(path) != index.corpus_sha256:
+                raise StoreError(f"{path}: changed since it was written")
+            corpus = Corpus.load(path)
+            if index.units not in (len(corpus.words), len(corpus)):
+                raise StoreError(f"{path}: not the corpus of the {index.units} units of this store")
         shards = [FileShard(folder, entry) for entry in index.shards]
         return cls(shards, index, corpus, folder)
 

@@ -12,6 +12,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from captum_lca.files import sha256_of, write_text
+from captum_lca.json_text import parsed
 from captum_lca.neurons import NeuronLayout
 
 STORE_FORMAT = "captum_lca.activations/1"
@@ -74,11 +75,11 @@ class StoreIndex:
         Raises:
             StoreError: There is none, or it is not one of this version.
         """
-        path = folder / INDEX_FILE
+        path = inside(folder, INDEX_FILE)
         if not path.is_file():
             raise StoreError(f"{folder}: not a store of activations: it has no {INDEX_FILE}")
         try:
-            content = json.loads(path.read_text("utf-8"))
+            content = parsed(path.read_bytes(), INDEX_FILE)
             found = content.pop("format", None)
             if found != STORE_FORMAT:
                 raise StoreError(f"{path}: found format {found!r}, expected {STORE_FORMAT!r}")
@@ -93,12 +94,46 @@ class StoreIndex:
         return index
 
     def check(self, path: Path) -> None:
-        """Raise StoreError if the index names files that no store has, or an unknown dtype."""
+        """Raise StoreError if the index says what that of no store can say."""
         for entry in self.shards:
             if not SHARD_NAME.fullmatch(str(entry.file)):
                 raise StoreError(f"{path}: {entry.file!r} is no name of a shard")
+            if not all(type(number) is int and number >= 0 for number in (entry.rows, entry.bytes)):
+                raise StoreError(
+                    f"{path}: {entry.file}: rows and bytes must be whole numbers from 0; "
+                    f"found {entry.rows!r} and {entry.bytes!r}"
+                )
+        if len({entry.file for entry in self.shards}) < len(self.shards):
+            raise StoreError(f"{path}: a shard is listed twice")
         if self.dtype not in list(DTYPES):
             raise StoreError(f"{path}: dtype must be one of {list(DTYPES)}; found {self.dtype!r}")
+        if type(self.units) is not int or not isinstance(self.settings, dict):
+            raise StoreError(f"{path}: units must be a whole number, and settings named values")
+        if not isinstance(self.missing, list) or not all(
+            type(unit) is int and 0 <= unit < self.units for unit in self.missing
+        ):
+            raise StoreError(f"{path}: missing must list units from 0 to {self.units - 1}")
+
+    def check_rows(self, folder: Path) -> None:
+        """Raise StoreError unless each unit of a complete store has a row or is missing."""
+        rows = sum(entry.rows for entry in self.shards)
+        if not 0 < rows == self.units - len(set(self.missing)):
+            raise StoreError(
+                f"{folder / INDEX_FILE}: {self.units} units, {len(self.missing)} of them without "
+                f"a row, can't have {rows} rows"
+            )
+
+
+def inside(folder: Path, name: str) -> Path:
+    """A file of a store, which is only followed as far as the store's own folder.
+
+    Raises:
+        StoreError: The file is a link that leads out of the folder.
+    """
+    path = folder / name
+    if path.is_symlink() and not path.resolve().is_relative_to(folder.resolve()):
+        raise StoreError(f"{path}: leads out of the store's folder, to {path.resolve()}: not read")
+    return path
 
 
 def check_shard(folder: Path, entry: ShardEntry, index: StoreIndex, verify: bool) -> None:
@@ -110,7 +145,7 @@ def check_shard(folder: Path, entry: ShardEntry, index: StoreIndex, verify: bool
         index: The store's index.
         verify: Compare the whole file with its checksum, not only its size and header.
     """
-    path = folder / entry.file
+    path = inside(folder, entry.file)
     if not path.is_file():
         raise StoreError(f"{path}: this shard is missing; extract the store again")
     if path.stat().st_size != entry.bytes:

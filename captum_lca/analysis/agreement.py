@@ -16,6 +16,7 @@ from torch import Tensor
 
 from captum_lca.analysis.overlap import Overlap, check_same_neurons, top_overlap
 from captum_lca.neurons import NeuronRanking
+from captum_lca.plot_text import literal
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -103,8 +104,9 @@ class RankingAgreement:
             colour = "white" if number <= (lowest + 1) / 2 else "black"
             ax.text(column, row, f"{number:.2f}", ha="center", va="center", color=colour)
         places = range(len(table))
-        ax.set_xticks(list(places), list(self.names), rotation=45, ha="right")
-        ax.set_yticks(list(places), list(self.names))
+        names = [literal(name) for name in self.names]
+        ax.set_xticks(list(places), names, rotation=45, ha="right")
+        ax.set_yticks(list(places), names)
         chance = self.to_frame()["expected"].mean()
         title = f"overlap of the top {self.count} (chance {chance:.2f})"
         ax.set_title(title if value == "overlap" else MEASURES[value], fontsize="medium")

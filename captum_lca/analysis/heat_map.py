@@ -12,6 +12,7 @@ import torch
 from captum_lca.activations import ActivationStore
 from captum_lca.analysis.responses import neuron_columns, standardised, word_label
 from captum_lca.analysis.selectivity import words_of
+from captum_lca.plot_text import literal
 from captum_lca.probes import LinearProbe
 from captum_lca.probes.labels import Labels, encode_labels
 from captum_lca.probes.rows import aligned_labels
@@ -111,7 +112,7 @@ class HeatMap:
         ax.set_xlim(-1, len(self.words))
         ax.axhline(0, color="black", linewidth=1)
         ax.set_ylabel("standard deviations")
-        ax.set_title(self.name, fontsize="medium")
+        ax.set_title(literal(self.name), fontsize="medium")
         return ax
 
 

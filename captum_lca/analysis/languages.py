@@ -20,6 +20,7 @@ from captum_lca.analysis.intervals import Estimate, around
 from captum_lca.analysis.overlap import Overlap, top_overlap
 from captum_lca.analysis.score_axis import score_name
 from captum_lca.neurons import NeuronRanking
+from captum_lca.plot_text import literal
 from captum_lca.probes import LinearProbe, evaluate, fit_elastic_net
 from captum_lca.probes.labels import Labels, encode_labels
 from captum_lca.probes.metrics import ClassificationScores
@@ -110,8 +111,8 @@ class LanguageComparison:
             score = self.scores[row, column]
             colour = "black" if score > low + 0.55 * (high - low) else "white"
             ax.text(column, row, f"{score:.2f}", ha="center", va="center", color=colour)
-        ax.set_xticks(range(len(names)), names)
-        ax.set_yticks(range(len(names)), names)
+        ax.set_xticks(range(len(names)), [literal(name) for name in names])
+        ax.set_yticks(range(len(names)), [literal(name) for name in names])
         ax.set_xlabel("tested in")
         ax.set_ylabel("trained in")
         label = score_name(self.metric)

@@ -22,6 +22,7 @@ from captum_lca.analysis.held_out import Groups
 from captum_lca.analysis.intervals import LEVEL, Estimate, around
 from captum_lca.layer_axis import label_layers
 from captum_lca.neurons import NeuronLayout, NeuronRanking
+from captum_lca.plot_text import literal
 from captum_lca.probes import LinearProbe
 from captum_lca.probes.labels import Labels
 from captum_lca.rankings import RankingMethod
@@ -107,7 +108,7 @@ class LayerDistribution:
         _draw_band(ax, [row.expected_low for row in rows], [row.expected_high for row in rows])
         label_layers(ax, self.layout.layers)
         ax.set_ylabel(f"of the top {sum(heights)} neurons")
-        ax.set_title("all classes" if name == ALL else name, fontsize="medium")
+        ax.set_title("all classes" if name == ALL else literal(name), fontsize="medium")
         ax.legend(frameon=False)
         return ax
 

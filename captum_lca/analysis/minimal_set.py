@@ -18,6 +18,7 @@ from captum_lca.analysis.retraining import Retraining
 from captum_lca.analysis.score_axis import score_name
 from captum_lca.colours import COLOURS
 from captum_lca.neurons import NeuronRanking
+from captum_lca.plot_text import literal
 from captum_lca.probes.labels import Labels
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ class MinimalSet:
             points = [point for point in self.curve if point.ranking == name]
             x = [point.size for point in points]
             y, spread = (np.array([getattr(p, f) for p in points]) for f in ("score", "spread"))
-            ax.plot(x, y, marker=".", color=colour, label=f"{name} ({enough:,} enough)")
+            ax.plot(x, y, marker=".", color=colour, label=f"{literal(name)} ({enough:,} enough)")
             ax.fill_between(x, y - spread, y + spread, color=colour, alpha=0.25, linewidth=0)
             ax.plot(enough, y[x.index(enough)], "o", color=colour, fillstyle="none", markersize=10)
         lowest = self.full_accuracy - self.delta

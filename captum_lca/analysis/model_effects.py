@@ -29,6 +29,7 @@ from captum_lca.analysis.word_predictions import Predictor
 from captum_lca.colours import CHOICES
 from captum_lca.corpora import Corpus
 from captum_lca.neurons import NeuronRanking
+from captum_lca.plot_text import literal
 from captum_lca.probes import LinearProbe
 
 if TYPE_CHECKING:
@@ -121,7 +122,7 @@ class ModelEffects:
                 color=CHOICES[choice],
                 markerfacecolor=CHOICES[choice] if words == "class" else "white",
                 capsize=2,
-                label=f"{choice}, {target if words == 'class' else 'other words'}",
+                label=f"{choice}, {literal(target) if words == 'class' else 'other words'}",
             )
         ax.axhline(0, color="black", linewidth=0.8)
         ax.set_xticks(range(len(counts)), [str(count) for count in counts])

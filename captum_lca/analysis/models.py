@@ -25,6 +25,7 @@ from captum_lca.analysis.layer_probes import LayerProbes, layer_probes
 from captum_lca.analysis.minimal_set import MinimalSet, minimal_set
 from captum_lca.colours import COLOURS
 from captum_lca.neurons import NeuronRanking
+from captum_lca.plot_text import literal
 from captum_lca.probes import fit_elastic_net
 from captum_lca.probes.labels import Labels
 from captum_lca.rankings import weight_mass
@@ -120,9 +121,8 @@ class ModelComparison:
         colours = COLOURS * len(self.models)
         for number, (model, colour) in enumerate(zip(self.models, colours, strict=False)):
             table, centre = model.layers(), model.centre
-            label = (
-                f"{model.name} ({len(model.minimal.neurons):,} of {len(model.ranking):,} enough)"
-            )
+            enough = f"{len(model.minimal.neurons):,} of {len(model.ranking):,} enough"
+            label = f"{literal(model.name)} ({enough})"
             ax.plot(table["depth"], table["density"], marker="o", color=colour, label=label)
             ends = None
             if not np.isnan(centre.low):

@@ -16,6 +16,7 @@ from captum_lca.activations import Activations, ActivationStore, as_store
 from captum_lca.analysis.selectivity import words_of
 from captum_lca.colours import COLOURS
 from captum_lca.neurons import as_neuron_ids
+from captum_lca.plot_text import literal
 from captum_lca.probes.labels import Labels, encode_labels
 from captum_lca.probes.rows import aligned_labels
 
@@ -70,7 +71,7 @@ class NeuronResponses:
         if table.empty:
             ax.text(0, 0, "no word moves it", ha="center", va="center", backgroundcolor="white")
         ax.set_xlabel("mean activation (standard deviations)")
-        ax.set_title(f"neuron {self.index} of {self.layer}", fontsize="medium")
+        ax.set_title(f"neuron {self.index} of {literal(self.layer)}", fontsize="medium")
         return ax
 
 
@@ -121,8 +122,8 @@ class ActivationHistograms:
             share = counts / max(1, int(counts.sum()))
             colour = COLOURS[number % len(COLOURS)]
             style = STYLES[number // len(COLOURS) % len(STYLES)]
-            ax.stairs(share, self.edges, color=colour, linestyle=style, label=name)
-        ax.set_title(f"neuron {self.index} of {self.layer}", fontsize="medium")
+            ax.stairs(share, self.edges, color=colour, linestyle=style, label=literal(name))
+        ax.set_title(f"neuron {self.index} of {literal(self.layer)}", fontsize="medium")
         ax.set_xlabel("activation")
         ax.set_ylabel("share of the class's rows")
         ax.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
@@ -278,8 +279,7 @@ def neuron_columns(store: ActivationStore, neurons: Tensor) -> Tensor:
 
 def word_label(word: str) -> str:
     """A word as a plot shows it: cut if it is long, and without formulas."""
-    short = word if len(word) <= LONGEST_LABEL else f"{word[: LONGEST_LABEL - 1]}…"
-    return short.replace("$", r"\$")
+    return literal(word, LONGEST_LABEL)
 
 
 def standardised(columns: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ from tqdm.auto import tqdm
 from captum_lca.activations import Activations, ActivationStore, as_store
 from captum_lca.corpora import Corpus, Label, control_task
 from captum_lca.neurons import as_neuron_ids
+from captum_lca.plot_text import literal
 from captum_lca.probes import LinearProbe, evaluate, fit_elastic_net
 from captum_lca.probes.joint_scores import score_together
 from captum_lca.probes.labels import Labels
@@ -124,7 +125,9 @@ class Selectivity:
         ):
             if value is not None:
                 ax.axhline(value, color="black", linewidth=1, linestyle=style, label=name)
-        ax.set_xticks(places, [f"{probe.name}\n({probe.neurons})" for probe in self.probes])
+        ax.set_xticks(
+            places, [f"{literal(probe.name)}\n({probe.neurons})" for probe in self.probes]
+        )
         ax.set_ylim(0, 1)
         ax.set_ylabel("accuracy")
         ax.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from captum_lca.analysis.overlap import check_same_neurons, top_salient
 from captum_lca.neurons import NeuronLayout, NeuronRanking
+from captum_lca.plot_text import literal
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -80,7 +81,11 @@ class SharedNeurons:
         places = range(len(self.names))
         ax.bar(places, alone, color="#0072B2", label="exclusive")
         ax.bar(places, shared, bottom=alone, color="#E69F00", label="shared")
-        ax.set_xticks(list(places), list(self.names), rotation=90 if len(self.names) > 6 else 0)
+        ax.set_xticks(
+            list(places),
+            [literal(name) for name in self.names],
+            rotation=90 if len(self.names) > 6 else 0,
+        )
         ax.set_ylabel(f"of the top {self.count} neurons")
         ax.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
         return ax

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from captum_lca import __version__
 from captum_lca.cli import ablate, analyze, compare, demo, extract
 from captum_lca.cli.options import BAD_INPUT, STOPPED, Parser
-from captum_lca.cli.printing import one_line, show_warning
+from captum_lca.cli.printing import PrintableFormatter, complain, one_line, show_warning
 from captum_lca.distributed import process_group
 
 COMMANDS = {
@@ -35,7 +35,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         program (with one line on standard error); 130 after Ctrl-C.
     """
     options = _parser().parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(PrintableFormatter("%(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
     logging.getLogger("httpx").setLevel(logging.WARNING)
     with warnings.catch_warnings():
         warnings.showwarning = show_warning
@@ -43,10 +45,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             with process_group():
                 options.run(options)
         except (ValueError, OSError) as error:
-            print(f"captum-lca: error: {one_line(error)}", file=sys.stderr)
+            complain(f"error: {one_line(error)}")
             return BAD_INPUT
         except KeyboardInterrupt:
-            print("captum-lca: stopped; what is complete stays", file=sys.stderr)
+            complain("stopped; what is complete stays")
             return STOPPED
     return 0
 

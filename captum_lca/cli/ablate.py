@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
-from typing import Any
 
 from captum_lca.ablation import Replacement, Resampled, neuron_means
 from captum_lca.activations import ActivationStore
@@ -15,7 +13,8 @@ from captum_lca.analysis import model_effects
 from captum_lca.analysis.model_effects import AT
 from captum_lca.cli.analyze import settings_of
 from captum_lca.cli.options import FORMATS, Parser, device, positive
-from captum_lca.cli.printing import is_watched, printable
+from captum_lca.cli.printing import is_watched, say
+from captum_lca.cli.studies import RESULTS_FILE, beside, study_of
 from captum_lca.corpora import read_corpus
 from captum_lca.neurons import NeuronRanking
 from captum_lca.probes import LinearProbe
@@ -110,26 +109,28 @@ def run(options: argparse.Namespace) -> None:
     table = effects.to_frame()
     shown = table[(table["measure"] == "loss") & (table["words"] != "all")]
     columns = ["target", "neurons", "choice", "massive", "words", "change", "low", "high", "p"]
-    print(f"change of the loss (nats) by ablation, {effects.predictions:,} predictions")
-    print(printable(shown[columns].round(4).to_string(index=False)))
-    print(f"  {len(effects.massive.neurons)} neurons with massive activations")
-    print(f"  results in {out}: open {REPORT_FILE}")
+    say(f"change of the loss (nats) by ablation, {effects.predictions:,} predictions")
+    say(shown[columns].round(4).to_string(index=False))
+    say(f"  {len(effects.massive.neurons)} neurons with massive activations")
+    say(f"  results in {out}: open {REPORT_FILE}")
 
 
 def _study(folder: Path) -> tuple[LinearProbe, NeuronRanking, str]:
     """The probe of a study, its ranking, and the name of its property."""
-    files = ("results.json", "probe.safetensors", "ranking.safetensors")
+    files = (RESULTS_FILE, "probe.safetensors", "ranking.safetensors")
     results, probe, ranking = (folder / name for name in files)
     if missing := [name for name in files if not (folder / name).is_file()]:
         raise ValueError(f"{folder}: no study of analyze: there is no {missing[0]}")
-    content: dict[str, Any] = json.loads(results.read_text(encoding="utf-8"))
-    return LinearProbe.load(probe), NeuronRanking.load(ranking), str(content.get("property"))
+    study = study_of(folder)
+    if study is None:
+        raise ValueError(f"{results}: not what analyze writes for one property")
+    return LinearProbe.load(probe), NeuronRanking.load(ranking), study.subject
 
 
 def _training_store(folder: Path) -> ActivationStore | None:
     """The activations that the probe was fitted on, if they are beside it."""
-    for place in (folder, folder.parent):
-        store = place / "activations" / "train-words"
+    for place in (".", ".."):
+        store = beside(folder, Path(place) / "activations" / "train-words")
         if (store / INDEX_FILE).is_file():
             return ActivationStore.open(store)
     return None

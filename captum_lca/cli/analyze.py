@@ -34,7 +34,7 @@ from captum_lca.cli.options import (
     add_property_options,
     add_search_options,
 )
-from captum_lca.cli.printing import is_watched, printable
+from captum_lca.cli.printing import is_watched, say
 from captum_lca.neurons import NeuronRanking
 from captum_lca.probes.labels import encode_labels
 from captum_lca.rankings import METHODS
@@ -100,13 +100,13 @@ def run(options: argparse.Namespace) -> None:
         answers = answers_of(Evidence(study, train_half, test_half, options, penalty))
         sources = sources_of(train_half, test_half, folder)
         write_study(study, folder, settings_of(options), search, answers, sources, train_half)
-        print(printable(study_table(study)))
+        say(study_table(study))
         if search:
-            print(search_table(search))
+            say(search_table(search))
         for answer in answers:
-            print(printable(textwrap.fill(f"  {answer.line}", LINE, subsequent_indent="    ")))
-        print(f"  results in {folder}: open {REPORT_FILE}\n")
-    print(f"done in {time.perf_counter() - began:.0f} s")
+            say(textwrap.fill(f"  {answer.line}", LINE, subsequent_indent="    "))
+        say(f"  results in {folder}: open {REPORT_FILE}\n")
+    say(f"done in {time.perf_counter() - began:.0f} s")
 
 
 def _ranked(train: LabelledActivations, options: argparse.Namespace) -> NeuronRanking | None:

@@ -24,6 +24,7 @@ from captum_lca.analysis import (
 from captum_lca.analysis.correlation_clusters import MOST_NEURONS
 from captum_lca.cli.evidence import FOR_NUMBERS, Evidence
 from captum_lca.cli.printing import is_watched
+from captum_lca.plot_text import literal
 from captum_lca.rankings import METHODS
 from captum_lca.report import Answer
 from captum_lca.report.answer import top_count
@@ -192,7 +193,7 @@ def answer_responses(evidence: Evidence) -> Answer:
     def draw(axes: Any) -> None:
         for (name, responses), ax in zip(shown, axes, strict=True):
             responses.plot(ax)
-            ax.set_title(f"{name}: {ax.get_title()}", fontsize="medium")
+            ax.set_title(f"{literal(name)}: {ax.get_title()}", fontsize="medium")
 
     def joined(part: str) -> pd.DataFrame:
         tables = [

@@ -11,7 +11,7 @@ from captum_lca.analysis.centre_of_gravity import DEFAULT_SHARE
 from captum_lca.cli.analyze import settings_of
 from captum_lca.cli.comparisons import KINDS
 from captum_lca.cli.options import Parser, penalty, share
-from captum_lca.cli.printing import printable
+from captum_lca.cli.printing import say
 from captum_lca.cli.runs import Run, open_run
 from captum_lca.report import write_comparison
 from captum_lca.report.folder import REPORT_FILE
@@ -47,12 +47,12 @@ def run(options: argparse.Namespace) -> None:
     check_comparable(runs, kind)
     found = KINDS[kind](runs, options)
     write_comparison(found, Path(options.out), settings_of(options))
-    print(f"{runs[0].subject}: {kind}")
+    say(f"{runs[0].subject}: {kind}")
     for number, one in enumerate(runs, start=1):
-        print(printable(f"  {number}: {one.name}"))
-    print(printable(found.tables[""].round(3).to_string(index=False)))
-    print(printable(f"  {found.line}"))
-    print(f"  results in {options.out}: open {REPORT_FILE}")
+        say(f"  {number}: {one.name}")
+    say(found.tables[""].round(3).to_string(index=False))
+    say(f"  {found.line}")
+    say(f"  results in {options.out}: open {REPORT_FILE}")
 
 
 def kind_of(runs: Sequence[Run]) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from captum_lca.cli import analyze
 from captum_lca.cli.options import Parser, add_fit_options
+from captum_lca.cli.printing import say
 from captum_lca.corpora import generate_corpus
 from captum_lca.demo_model import demo_model_folder
 
@@ -38,7 +39,7 @@ def run(options: argparse.Namespace) -> None:
         command += [f"--{option}", str(getattr(options, option))]
     command += ["--retrain"] if options.retrain else []
     shown = shlex.join(["captum-lca", "analyze", *command])
-    print(f"The demo writes two generated corpora and runs\n\n  {shown}\n")
+    say(f"The demo writes two generated corpora and runs\n\n  {shown}\n")
     parser = Parser()
     analyze.add_options(parser)
     analyze.run(parser.parse_args(command))

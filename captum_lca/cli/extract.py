@@ -9,7 +9,7 @@ from typing import Any
 from captum_lca.activations import ActivationStore, extract
 from captum_lca.activations.loading import load_model
 from captum_lca.cli.options import FORMATS, Parser, add_model_options, add_property_options
-from captum_lca.cli.printing import is_watched
+from captum_lca.cli.printing import is_watched, say
 from captum_lca.corpora import Corpus, read_corpus
 
 
@@ -30,7 +30,7 @@ def run(options: argparse.Namespace) -> None:
     if len(units) > 1:
         raise ValueError("a store is of words or of sentences; extract them separately")
     store = extracted(corpus, units.pop(), Path(options.out), options, (model, tokenizer))
-    print(f"{store.rows:,} rows × {store.layout.size:,} neurons in {options.out}")
+    say(f"{store.rows:,} rows × {store.layout.size:,} neurons in {options.out}")
 
 
 def read(path: str, options: argparse.Namespace) -> Corpus:

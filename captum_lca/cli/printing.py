@@ -2,8 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from typing import Any
+
+LONGEST_MESSAGE = 2000
+"""Characters of an error's line: some errors list what there is, of which there may be much."""
+
+
+def say(text: str) -> None:
+    """Print results; everything that the commands print goes through here."""
+    print(printable(text))
+
+
+def complain(text: str) -> None:
+    """Print one line to standard error."""
+    print(f"captum-lca: {printable(' '.join(text.split()))}", file=sys.stderr)
 
 
 def printable(text: str) -> str:
@@ -13,12 +27,21 @@ def printable(text: str) -> str:
 
 def one_line(error: BaseException) -> str:
     """An error's message without line breaks."""
-    return printable(" ".join(str(error).split())) or type(error).__name__
+    line = printable(" ".join(str(error).split())) or type(error).__name__
+    return line if len(line) <= LONGEST_MESSAGE else line[: LONGEST_MESSAGE - 1] + "…"
 
 
 def show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
     """Print a warning as one line; stands in for :func:`warnings.showwarning`."""
-    print(f"captum-lca: warning: {printable(' '.join(str(message).split()))}", file=sys.stderr)
+    complain(f"warning: {message}")
+
+
+class PrintableFormatter(logging.Formatter):
+    """Log records without anything that a terminal would obey."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record's text."""
+        return printable(super().format(record))
 
 
 def is_watched() -> bool:

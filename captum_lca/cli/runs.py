@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +10,7 @@ from captum_lca.activations import ActivationStore
 from captum_lca.activations.store_index import INDEX_FILE
 from captum_lca.analysis import LabelledActivations, hold_out
 from captum_lca.cli.halves import HELD_OUT, labelled
+from captum_lca.cli.studies import store_of, study_of
 from captum_lca.neurons import NeuronLayout
 from captum_lca.probes.labels import encode_labels
 
@@ -73,20 +72,17 @@ def open_run(folder: str, name: str | None, seed: int) -> Run:
     """
     if (Path(folder) / INDEX_FILE).is_file():
         return _from_store(folder, name, seed)
-    results = Path(folder) / "results.json"
-    content = json.loads(results.read_text(encoding="utf-8")) if results.is_file() else {}
-    if not isinstance(content, dict) or not {"property", "stores"} <= set(content):
+    study = study_of(Path(folder))
+    if study is None:
         raise ValueError(
             f"{folder}: neither a folder that analyze wrote for one property nor a store of extract"
         )
-    studied = str(content["property"])
-    if name not in (None, studied):
-        raise ValueError(f"{folder}: a study of {studied!r}, not of {name!r}")
-    numeric = content.get("settings", {}).get("numeric", [])
+    if name not in (None, study.subject):
+        raise ValueError(f"{folder}: a study of {study.subject!r}, not of {name!r}")
     halves = (
-        _half(folder, content["stores"].get(half), studied, numeric) for half in ("train", "test")
+        _half(store_of(study, half), study.subject, study.is_numeric) for half in ("train", "test")
     )
-    return Run(folder, studied, *halves)
+    return Run(folder, study.subject, *halves)
 
 
 def _from_store(folder: str, name: str | None, seed: int) -> Run:
@@ -94,16 +90,14 @@ def _from_store(folder: str, name: str | None, seed: int) -> Run:
         raise ValueError(
             f"{folder}: give --property: a store says not which of its labels is meant"
         )
-    train, test = hold_out(_half(folder, ".", name, ()), HELD_OUT, seed)
+    train, test = hold_out(_half(Path(folder), name, numeric=False), HELD_OUT, seed)
     return Run(folder, name, train, test)
 
 
-def _half(folder: str, place: str | None, name: str, numeric: Sequence[str]) -> LabelledActivations:
-    """The activations at a place seen from a run's folder, with their labels."""
-    if place is None:
-        raise ValueError(f"{folder}: the study has no activations on disk; analyze it again")
-    store = ActivationStore.open(Path(folder) / place)
+def _half(folder: Path, name: str, numeric: bool) -> LabelledActivations:
+    """The activations in a store's folder, with their labels."""
+    store = ActivationStore.open(folder)
     if store.corpus is None:
         raise ValueError(f"{folder}: the store carries no corpus, so there are no labels")
-    corpus = store.corpus.as_numbers(name) if name in numeric else store.corpus
+    corpus = store.corpus.as_numbers(name) if numeric else store.corpus
     return labelled(store, corpus, name)

@@ -6,19 +6,22 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from captum_lca.activations import Activations, as_store
 from captum_lca.files import write_tensors
+from captum_lca.json_text import parsed
 from captum_lca.neurons import NeuronLayout
 from captum_lca.probes.penalties import ElasticNet, GroupLasso, Penalty
 from captum_lca.probes.rows import BLOCK
+from captum_lca.tensor_files import class_names, read_tensors
 
 PROBE_FORMAT = "captum_lca.probe/1"
 _TENSORS = ("weight", "bias", "mean", "scale")
+_NO_NUMBERS = ("loss", "class_rows")
 
 
 @dataclass(frozen=True)
@@ -130,6 +133,9 @@ class LinearProbe(nn.Module):
                 )
         if len(self.classes) == 1 or len(set(self.classes)) != len(self.classes):
             raise ValueError(f"a probe needs different classes; found {list(self.classes)}")
+        for name, tensor in tensors.items():
+            if not tensor.is_floating_point() or not bool(tensor.isfinite().all()):
+                raise ValueError(f"{name} of a probe must hold finite numbers")
         if not bool((tensors["scale"] > 0).all()):
             raise ValueError("every neuron's scale must be positive")
 
@@ -216,27 +222,32 @@ class LinearProbe(nn.Module):
             FileNotFoundError: There is no such file.
             ValueError: The file is not such a probe, or is damaged.
         """
+        metadata, tensors = read_tensors(path, "probe", PROBE_FORMAT, _TENSORS)
+        where = f"{path}: damaged probe"
+        classes = class_names(metadata, where)
+        layout, report = (
+            parsed(metadata.get(key, ""), f"{where}: {key}") for key in ("layout", "report")
+        )
         try:
-            with safe_open(Path(path), framework="pt") as file:
-                metadata = file.metadata() or {}
-                if metadata.get("format") != PROBE_FORMAT:
-                    raise ValueError(
-                        f"{path}: not a probe of this version: found format "
-                        f"{metadata.get('format')!r}, expected {PROBE_FORMAT!r}"
-                    )
-                tensors = [file.get_tensor(name) for name in _TENSORS]
-            classes = json.loads(metadata["classes"])
-            layout = NeuronLayout.from_json(json.loads(metadata["layout"]))
-            report = _report_from_json(metadata["report"])
-        except SafetensorError as error:
-            raise ValueError(f"{path}: not a probe in safetensors format ({error})") from error
-        except (KeyError, TypeError, json.JSONDecodeError) as error:
-            raise ValueError(f"{path}: damaged probe: {error}") from error
-        return cls(*tensors, classes=classes, layout=layout, report=report)
+            return cls(
+                **tensors,
+                classes=classes,
+                layout=NeuronLayout.from_json(layout),
+                report=_report_from_json(report),
+            )
+        except ValueError as error:
+            raise ValueError(f"{where}: {error}") from error
 
 
-def _report_from_json(text: str) -> FitReport | None:
-    values = json.loads(text)
+def _report_from_json(values: Any) -> FitReport | None:
     if values is None:
         return None
-    return FitReport(**{**values, "class_rows": tuple(values["class_rows"])})
+    try:
+        report = FitReport(**{**values, "class_rows": tuple(values["class_rows"])})
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"the report is not that of a fit: {error!r}") from error
+    numbers = [value for name, value in asdict(report).items() if name not in _NO_NUMBERS]
+    plain = all(type(value) in (int, float) for value in (*numbers, *report.class_rows))
+    if not plain or type(report.loss) is not str:
+        raise ValueError("the report is not that of a fit: a value is of another kind")
+    return report

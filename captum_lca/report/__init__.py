@@ -2,6 +2,7 @@
 
 from captum_lca.report.answer import Answer
 from captum_lca.report.comparison_report import comparison_report
+from captum_lca.report.csv_files import read_csv, write_csv
 from captum_lca.report.effects_folder import write_effects
 from captum_lca.report.effects_report import effects_report
 from captum_lca.report.folder import write_answer, write_comparison, write_study
@@ -12,11 +13,13 @@ __all__ = [
     "Answer",
     "comparison_report",
     "effects_report",
+    "read_csv",
     "search_table",
     "study_report",
     "study_table",
     "write_answer",
     "write_comparison",
+    "write_csv",
     "write_effects",
     "write_study",
 ]

@@ -8,6 +8,8 @@ from typing import Any
 
 from captum_lca.analysis import ModelEffects
 from captum_lca.files import write_aside, write_text
+from captum_lca.plot_text import literal
+from captum_lca.report.csv_files import write_csv
 from captum_lca.report.effects_report import effects_report, with_effects
 from captum_lca.report.folder import REPORT_FILE, figure_of, finite
 
@@ -35,13 +37,13 @@ def write_effects(effects: ModelEffects, folder: Path, settings: dict[str, Any])
     }
     text = json.dumps(finite(results), indent=1, ensure_ascii=False, allow_nan=False)
     write_text(folder / "model_ablation.json", text)
-    write_aside(folder / "model_ablation.csv", lambda path: table.to_csv(path, index=False))
+    write_csv(table, folder / "model_ablation.csv")
     targets = list(dict.fromkeys(table["target"]))
 
     def draw(axes: Any) -> None:
         for ax, target in zip(axes, targets, strict=True):
             effects.plot(target, ax=ax)
-            ax.set_title(target)
+            ax.set_title(literal(target))
 
     figure = figure_of(draw, 6 * len(targets), len(targets))
     write_aside(folder / "model_ablation.png", figure)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +18,10 @@ from captum_lca.analysis import (
     PropertyStudy,
 )
 from captum_lca.files import write_aside, write_text
+from captum_lca.plot_text import literal
 from captum_lca.report.answer import Answer, top_count
 from captum_lca.report.comparison_report import comparison_report
+from captum_lca.report.csv_files import write_csv
 from captum_lca.report.study_report import study_report
 
 REPORT_FILE = "report.html"
@@ -60,8 +61,7 @@ def write_study(
         results["answers"] = {answer.name: answer.summary for answer in answers}
     text = json.dumps(finite(results), indent=1, ensure_ascii=False, allow_nan=False)
     write_text(folder / "results.json", text)
-    table = study.ranking.to_frame()
-    write_aside(folder / "ranking.csv", lambda path: table.to_csv(path, index=False))
+    write_csv(study.ranking.to_frame(), folder / "ranking.csv")
     study.probe.save(folder / "probe.safetensors")
     study.ranking.save(folder / "ranking.safetensors")
     write_aside(folder / "layers.png", figure_of(lambda axes: study.ranking.plot(top, axes[0]), 7))
@@ -91,16 +91,14 @@ def write_comparison(found: Answer, folder: Path, settings: dict[str, Any]) -> N
 def write_answer(answer: Answer, folder: Path) -> None:
     """Write the tables of an answer as CSV, and its plots as PNG."""
     for part, table in answer.tables.items():
-        file = folder / (f"{answer.name}-{part}.csv" if part else f"{answer.name}.csv")
-        write_aside(file, partial(table.to_csv, index=False))
+        write_csv(table, folder / (f"{answer.name}-{part}.csv" if part else f"{answer.name}.csv"))
     width, height = answer.size
     figure = figure_of(answer.draw, width, answer.plots, height)
     write_aside(folder / f"{answer.name}.png", figure)
 
 
 def _write_search(search: PenaltySearch | CrossValidation, folder: Path) -> None:
-    points = search.to_frame()
-    write_aside(folder / "penalties.csv", lambda path: points.to_csv(path, index=False))
+    write_csv(search.to_frame(), folder / "penalties.csv")
     write_aside(folder / "penalties.png", figure_of(lambda axes: search.plot(axes[0]), 6))
 
 
@@ -122,7 +120,7 @@ def _plot_ablation(study: PropertyStudy, axes: Any) -> None:
     for ax, action in zip(axes, ("keep", "remove"), strict=True):
         study.ablation.plot("mean", action, ax)
         ax.set_title(
-            f"{study.property}: others at their mean"
+            f"{literal(study.property)}: others at their mean"
             if action == "keep"
             else "removed ones at their mean"
         )

@@ -76,9 +76,9 @@ class TestWriting:
     def test_chunks_that_fit_float16_are_widened_if_one_does_not(self, tmp_path):
         large = ROWS[2:] + 1e5
         chunks = [
-            (ROWS[:1] + 1e-4, notes_of(ROWS[:1])),
-            (large, notes_of(large, 1)),
-            (ROWS[1:2] + 1e-4, notes_of(ROWS[1:2], 3)),
+            (ROWS[:1] + 1e-4, notes_of(ROWS[:1], 0, [1])),
+            (large, notes_of(large, 2)),
+            (ROWS[1:2] + 1e-4, notes_of(ROWS[1:2], 4)),
         ]
         expected = torch.cat([(ROWS[:1] + 1e-4).half(), large, (ROWS[1:2] + 1e-4).half()])
         for writer in (MemoryWriter(new_index()), FolderWriter(new_index(), tmp_path)):
