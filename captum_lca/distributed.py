@@ -13,6 +13,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
+from itertools import pairwise
 from typing import Any, TypeVar
 
 import torch
@@ -71,7 +72,13 @@ def rank() -> int:
 
 def own_part(count: int) -> range:
     """Which of some things in a row are this rank's: about as many for each, in their order."""
-    return range(rank() * count // ranks(), (rank() + 1) * count // ranks())
+    return parts(count)[rank()]
+
+
+def parts(count: int) -> list[range]:
+    """The same for each rank."""
+    ends = [number * count // ranks() for number in range(ranks() + 1)]
+    return [range(*ends_of_one) for ends_of_one in pairwise(ends)]
 
 
 def summed(tensor: Tensor) -> Tensor:
@@ -80,6 +87,15 @@ def summed(tensor: Tensor) -> Tensor:
         tensor = tensor.contiguous()
         with _noticing_the_dead():
             dist.all_reduce(tensor)
+    return tensor
+
+
+def largest(tensor: Tensor) -> Tensor:
+    """The largest of the ranks' values, place by place, on every rank. May overwrite its input."""
+    if ranks() > 1:
+        tensor = tensor.contiguous()
+        with _noticing_the_dead():
+            dist.all_reduce(tensor, dist.ReduceOp.MAX)
     return tensor
 
 
@@ -101,20 +117,20 @@ def joined(tensor: Tensor) -> Tensor:
     return torch.cat(_of_all(tensor)) if ranks() > 1 else tensor
 
 
-def exchanged(parts: Sequence[Tensor]) -> list[Tensor]:
+def exchanged(for_each: Sequence[Tensor]) -> list[Tensor]:
     """What every rank has for this one.
 
     Args:
-        parts: One per rank, for it. They may have any shape.
+        for_each: One per rank, for it. They may have any shape.
 
     Returns:
         One per rank, from it; flattened.
     """
     if ranks() == 1:
-        return [part.flatten() for part in parts]
-    sizes = gathered([part.numel() for part in parts])
+        return [part.flatten() for part in for_each]
+    sizes = gathered([part.numel() for part in for_each])
     mine = [of_rank[rank()] for of_rank in sizes]
-    flat = torch.cat([part.flatten() for part in parts])
+    flat = torch.cat([part.flatten() for part in for_each])
     received = flat.new_empty(sum(mine))
     with _noticing_the_dead():
         dist.all_to_all_single(received, flat, mine, sizes[rank()])

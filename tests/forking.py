@@ -1,5 +1,6 @@
 """Processes that start in no time: forks of one that has imported everything."""
 
+import json
 import os
 import signal
 import socket
@@ -58,3 +59,25 @@ def rank_processes(count, work):
 
     processes = [forked(lambda rank=rank: as_rank(rank)) for rank in range(count)]
     return [ended(process) for process in processes]
+
+
+def results_by_ranks(work, folder):
+    """What ``work()`` gives by one, two and three ranks.
+
+    Args:
+        work: Gives anything that JSON can carry.
+        folder: For files.
+
+    Returns:
+        For each number of ranks, what each of them has, in their order.
+    """
+    found = {}
+    for count in (1, 2, 3):
+        files = [folder / f"{count} {rank}.json" for rank in range(count)]
+
+        def written(rank, files=files):
+            files[rank].write_text(json.dumps(work()), encoding="utf-8")
+
+        assert rank_processes(count, written) == [0] * count
+        found[count] = [json.loads(file.read_text(encoding="utf-8")) for file in files]
+    return found

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from captum_lca.activations import Activations, as_store
+from captum_lca.distributed import summed
 from captum_lca.neurons import NeuronRanking
 from captum_lca.probes import LinearProbe
 
@@ -101,11 +102,9 @@ def layer_baselines(
     if isinstance(source, LinearProbe):
         return source.mean[span].float().reshape(shape)
     total = torch.zeros(span.stop - span.start, dtype=torch.float64)
-    rows = 0
     for _, block in source.blocks(BLOCK):
         total += block[:, span].double().sum(0)
-        rows += len(block)
-    return (total / rows).float().reshape(shape)
+    return (summed(total) / source.rows).float().reshape(shape)
 
 
 def _places(ranking: NeuronRanking, span: slice) -> Tensor:

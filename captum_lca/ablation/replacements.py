@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from captum_lca.activations import Activations, ActivationStore, as_store
+from captum_lca.distributed import joined
 from captum_lca.probes.labels import Labels, is_missing
 from captum_lca.probes.rows import aligned_labels
 from captum_lca.probes.standardisation import NeuronMoments
@@ -50,6 +51,7 @@ def neuron_means(
     moments = NeuronMoments(store.layout.size)
     for start, block in store.blocks():
         moments.update(block[rows[start : start + len(block)]].float())
+    moments.merge_ranks()
     return moments.mean.float()
 
 
@@ -81,11 +83,11 @@ class Resampled:
         present = _chosen_rows(store, labels, of).nonzero().flatten()
         drawn = torch.randperm(len(present), generator=self._generator)[:RESAMPLED_ROWS]
         chosen = present[drawn].sort().values
-        parts = []
+        parts = [store.read(0, 0)]
         for start, block in store.blocks():
             low, high = torch.searchsorted(chosen, torch.tensor([start, start + len(block)]))
             parts.append(block[chosen[low:high] - start])
-        self.rows = torch.cat(parts)
+        self.rows = joined(torch.cat(parts))
         """What is drawn from. Shape (rows, neurons)."""
 
     def __call__(self, activations: Tensor, neurons: Tensor) -> Tensor:

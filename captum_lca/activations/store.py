@@ -210,6 +210,11 @@ class ActivationStore:
         """
         return own_part(self.rows)
 
+    def own_of(self, rows: Tensor) -> slice:
+        """Which of some rows this process goes through. ``rows``: numbers, ascending. (some,)."""
+        own = torch.tensor([self.own_rows.start, self.own_rows.stop])
+        return slice(*torch.searchsorted(rows, own).tolist())
+
     def blocks(self, rows: int = 4096) -> Iterator[tuple[int, Tensor]]:
         """Own rows in order, in blocks: (number of the first row, block as stored)."""
         own = self.own_rows

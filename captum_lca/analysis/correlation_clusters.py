@@ -224,9 +224,11 @@ def _correlation(store: ActivationStore, ids: Tensor) -> Tensor:
     moments = NeuronMoments(len(ids))
     for block in _sample(store, ids):
         moments.update(block)
+    moments.merge_ranks()
     correlations = NeuronCorrelations(moments.finish())
     for block in _sample(store, ids):
         correlations.update(block)
+    correlations.merge_ranks()
     return correlations.finish()
 
 

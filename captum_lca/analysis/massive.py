@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from captum_lca.activations import Activations, as_store
+from captum_lca.distributed import largest
 from captum_lca.neurons import NeuronLayout
 
 LEAST_VALUE = 100.0
@@ -60,13 +61,14 @@ def massive_activations(activations: Activations) -> MassiveActivations:
         The neurons, none in most encoders and a few in most decoders.
     """
     store = as_store(activations)
-    largest = torch.zeros(store.layout.size)
+    own = torch.zeros(store.layout.size)
     for _, block in store.blocks():
-        largest = largest.maximum(block.abs().amax(0).float())
+        own = own.maximum(block.abs().amax(0).float())
+    highest = largest(own)
     sample = store.read(0, min(SAMPLE_ROWS, store.rows)).float().abs()
     medians = [sample[:, store.layout.slice(name)].median() for name in store.layout.layers]
     median = torch.stack(medians)[store.layout.layer_numbers(torch.arange(store.layout.size))]
-    massive = (largest > LEAST_VALUE) & (largest > LEAST_RATIO * median)
+    massive = (highest > LEAST_VALUE) & (highest > LEAST_RATIO * median)
     ids = massive.nonzero().flatten()
-    ids = ids[largest[ids].argsort(descending=True)]
-    return MassiveActivations(ids, largest[ids], median[ids], store.layout)
+    ids = ids[highest[ids].argsort(descending=True)]
+    return MassiveActivations(ids, highest[ids], median[ids], store.layout)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from captum_lca.distributed import gathered, summed
 from captum_lca.probes import Standardisation
 
 
@@ -53,6 +54,11 @@ class NeuronCorrelations:
         self.products += other.products
         self.sums += other.sums
         self.rows += other.rows
+
+    def merge_ranks(self) -> None:
+        """Add all rows that the other ranks have seen; all ranks then hold the same."""
+        self.products, self.sums = summed(self.products), summed(self.sums)
+        self.rows = sum(gathered(self.rows))
 
     def finish(self) -> Tensor:
         """The correlations over the rows seen so far; 0 with a constant neuron, even with itself.

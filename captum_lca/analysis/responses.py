@@ -15,6 +15,7 @@ from torch import Tensor
 from captum_lca.activations import Activations, ActivationStore, as_store
 from captum_lca.analysis.selectivity import words_of
 from captum_lca.colours import COLOURS
+from captum_lca.distributed import joined
 from captum_lca.neurons import as_neuron_ids
 from captum_lca.plot_text import literal
 from captum_lca.probes.labels import Labels, encode_labels
@@ -274,7 +275,8 @@ def activation_histograms(
 def neuron_columns(store: ActivationStore, neurons: Tensor) -> Tensor:
     """Activations of some neurons in all rows, read block by block. Shape (rows, some), float32."""
     ids = as_neuron_ids(neurons, store.layout)
-    return torch.cat([block[:, ids].float() for _, block in store.blocks()])
+    own = [block[:, ids].float() for _, block in store.blocks()]
+    return joined(torch.cat([torch.empty(0, len(ids)), *own]))
 
 
 def word_label(word: str) -> str:

@@ -14,6 +14,7 @@ from captum_lca.activations import Activations, ActivationStore, as_store
 from captum_lca.analysis.held_out import Groups, sentence_numbers
 from captum_lca.analysis.intervals import Estimate, percentiles
 from captum_lca.analysis.sentence_bootstrap import SentenceBootstrap
+from captum_lca.distributed import joined, ranks
 from captum_lca.neurons import NeuronLayout
 from captum_lca.probes import ElasticNet, LinearProbe, fit_probe
 from captum_lca.probes.joint_scores import gold_targets, missed_by_row
@@ -148,12 +149,13 @@ class Retraining:
         columns = slice(None) if ids is None else ids
         weight = probe.weight[:, columns]
         mean, scale = probe.mean[columns], probe.scale[columns]
-        outputs = []
+        outputs = [weight.new_empty(0, len(weight))]
         for _, block in self._test.blocks():
             part = block[:, columns].to(weight.device, weight.dtype)
             outputs.append((part - mean) / scale @ weight.T + probe.bias)
-        wanted = torch.cat(outputs)[self._rows, None]
-        return missed_by_row(wanted, self._gold, probe.is_regression)[:, 0]
+        own = self._test.own_of(self._rows)
+        wanted = torch.cat(outputs)[self._rows[own] - self._test.own_rows.start, None]
+        return joined(missed_by_row(wanted, self._gold[own], probe.is_regression)[:, 0])
 
     def _worst_by_row(self) -> Tensor:
         """What is lost by a score of 0: every row, or the distance from the rows' mean."""
@@ -171,6 +173,8 @@ def _mean_by(probes: Sequence[Retrained]) -> NDArray[np.float64]:
 
 
 def _held(store: ActivationStore) -> ActivationStore:
-    """The store, in memory if there is room."""
+    """The store, in memory if there is room and it is this process's alone."""
+    if ranks() > 1:
+        return store
     size = store.rows * store.layout.size * torch.empty(0, dtype=store.dtype).element_size()
     return ActivationStore.from_tensor(store.tensor(), store.layout) if size <= MEMORY else store

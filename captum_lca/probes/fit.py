@@ -93,6 +93,10 @@ def fit_probe(
     the probe that is returned predicts y in its own unit, and its weights and bias are in that
     unit (per standard deviation of the neuron).
 
+    Ranks that work together (within :func:`captum_lca.distributed.process_group`) give the same
+    arguments and get the same probe. Each reads, and keeps if there is room, a part of the rows;
+    on all of them are labels, weights, and the working sets' activations in the sampled rows.
+
     Args:
         activations (Tensor, ndarray or ActivationStore): Rows × neurons; float16, float32 or
             float64. Computed in float32, or in float64 if that is what is given.
@@ -121,10 +125,10 @@ def fit_probe(
         max_iterations (int, optional): Steps after which to give up, with a warning.
         device (torch.device or str, optional): Where to compute. Default: where the
             activations are.
-        memory (int, optional): Bytes that activations may take. If the labelled rows fit as they
-            are computed with, standardised, they are read once and kept (on the device);
-            otherwise every pass reads them from the store again, a block ahead, and what is kept
-            is samples of them. Logits (rows × classes) come on top. Default: 1 GiB.
+        memory (int, optional): Bytes that activations may take, on each rank. If the labelled rows
+            fit as they are computed with, standardised, they are read once and kept (on the
+            device); otherwise every pass reads them from the store again, a block ahead, and what
+            is kept is samples of them. Logits (rows × classes) come on top. Default: 1 GiB.
         seed (int, optional): Seed of the solver's choice of rows. Default: 0.
 
     Returns:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from captum_lca.activations import Activations, as_store
+from captum_lca.distributed import summed
 from captum_lca.probes.labels import Labels, encode_labels
 from captum_lca.probes.linear_probe import LinearProbe
 from captum_lca.probes.metrics import class_names
@@ -54,7 +55,7 @@ def score_together(
         worst = ((gold - gold.mean()) ** 2).sum()
     else:
         worst = torch.tensor(float(len(rows)))
-    return [float(1 - value / worst) for value in missed]
+    return [float(1 - value / worst) for value in summed(missed)]
 
 
 def gold_targets(probe: LinearProbe, labels: Labels) -> tuple[Tensor, Tensor]:

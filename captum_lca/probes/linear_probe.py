@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from captum_lca.activations import Activations, as_store
+from captum_lca.distributed import joined
 from captum_lca.files import write_tensors
 from captum_lca.json_text import parsed
 from captum_lca.neurons import NeuronLayout
@@ -170,9 +171,10 @@ class LinearProbe(nn.Module):
             standardised, self.weight.to(precise.dtype), self.bias.to(precise.dtype)
         )
 
-    @torch.no_grad()
     def logits(self, activations: Activations) -> Tensor:
         """Logits of all rows of a matrix or a store, computed block by block.
+
+        Ranks that work together compute those of their own rows, and tell each other.
 
         Args:
             activations (Tensor, ndarray or ActivationStore): Rows × neurons.
@@ -183,11 +185,18 @@ class LinearProbe(nn.Module):
         Raises:
             ValueError: The neurons are not those of the probe.
         """
+        return joined(self._own_logits(activations))
+
+    @torch.no_grad()
+    def _own_logits(self, activations: Activations) -> Tensor:
+        """Logits of this rank's rows."""
         store = as_store(activations)
         if store.layout.size != self.layout.size:
             raise ValueError(f"the probe has {self.layout.size} neurons; found {store.layout.size}")
-        blocks = [self(block.to(self.weight.device)) for _, block in store.blocks(BLOCK)]
-        return torch.cat(blocks)
+        device = self.weight.device
+        none = self(store.read(0, 1)[:0].to(device))  # of the right precision
+        blocks = [self(block.to(device)) for _, block in store.blocks(BLOCK)]
+        return torch.cat([none, *blocks])
 
     def predict(self, activations: Activations) -> list[str] | list[float]:
         """The most likely class of each row, or the predicted number.
@@ -198,10 +207,10 @@ class LinearProbe(nn.Module):
         Returns:
             list: One class name per row; one float per row for a regression.
         """
-        logits = self.logits(activations)
+        logits = self._own_logits(activations)
         if self.is_regression:
-            return [float(value) for value in logits.flatten().tolist()]
-        return [self.classes[number] for number in logits.argmax(1).tolist()]
+            return [float(value) for value in joined(logits).flatten().tolist()]
+        return [self.classes[number] for number in joined(logits.argmax(1)).tolist()]
 
     def save(self, path: str | Path) -> None:
         """Write the probe as one safetensors file, with everything else in its metadata."""

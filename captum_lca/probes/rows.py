@@ -104,8 +104,7 @@ class LabelledRows:
         device: torch.device | None = None,
     ) -> None:
         self.store, self.neurons = store, neurons
-        mine = torch.tensor([store.own_rows.start, store.own_rows.stop])
-        self.own = slice(*torch.searchsorted(labelled, mine).tolist())
+        self.own = store.own_of(labelled)
         """Which of the rows asked for are this rank's."""
         self.labelled = labelled[self.own]
         first = store.read(0, 1)

@@ -11,6 +11,7 @@ from scipy.optimize import minimize
 from torch import Tensor
 from torch.linalg import cholesky, solve_triangular
 
+from captum_lca.distributed import gathered, rank, summed
 from captum_lca.probes.objective import Loss
 from captum_lca.probes.sampling import sample_rows
 
@@ -24,7 +25,7 @@ DAMPING = 1e-6
 
 @dataclass(frozen=True)
 class ActiveSet:
-    """Some neurons, and a probe on them alone."""
+    """Some neurons, and a probe on them alone; of several ranks, each has its own rows."""
 
     neurons: Tensor
     """Global ids, in the order in which they came in. Shape (k,)."""
@@ -81,6 +82,8 @@ class CurvatureSample:
 class ActiveObjective:
     """Mean loss + l2·ΣW² of probes on few neurons.
 
+    Of ranks that work together each holds its own rows; sums are over those of all.
+
     Args:
         loss: Of the rows held.
         l2: Strength of ΣW²; biases are not penalised.
@@ -90,19 +93,24 @@ class ActiveObjective:
 
     def __init__(self, loss: Loss, l2: float, rows: int, generator: torch.Generator) -> None:
         self.loss, self.l2, self.generator = loss, l2, generator
-        self.share = torch.full((rows,), 1 / rows, dtype=torch.float64)
+        counts = gathered(rows)
+        self.total: int = sum(counts)
+        """Rows held by all ranks."""
+        self.first: int = sum(counts[: rank()])
+        """Number of the first of one's own among them."""
+        self.share = torch.full((rows,), 1 / self.total, dtype=torch.float64)
 
     def empty(self, like: Tensor) -> ActiveSet:
         """The set without neurons: biases alone."""
         columns = like.new_ones(len(self.share), 1)
-        weight = self.loss.start(self.share, len(self.share)).to(like)[:, None]
+        weight = self.loss.start(self.share, self.total).to(like)[:, None]
         value = self._evaluate(weight, columns)[0]
         return ActiveSet(torch.empty(0, dtype=torch.long), columns, weight, value)
 
     def sample(self, active: ActiveSet) -> CurvatureSample:
         """Draw rows in proportion to their curvature."""
         curvature = self.loss.curvature(active.columns @ active.weight.T).diagonal
-        drawn = sample_rows(curvature, self.share, SAMPLE, 0, self.generator)
+        drawn = sample_rows(curvature, self.share, SAMPLE, self.first, self.generator)
         weighted = curvature[drawn.rows] * drawn.share[:, None].to(curvature)
         return CurvatureSample(drawn.rows, weighted)
 
@@ -115,7 +123,7 @@ class ActiveObjective:
         sample = self.sample(active)
         columns = active.columns[sample.rows]
         matrices = [(columns * part[:, None]).T @ columns for part in sample.curvature.T]
-        hessians = torch.stack(matrices)
+        hessians = summed(torch.stack(matrices))
         hessians.diagonal(dim1=1, dim2=2).add_(DAMPING)
         hessians.diagonal(dim1=1, dim2=2)[:, 1:].add_(2 * self.l2)
         return hessians
@@ -148,8 +156,8 @@ class ActiveObjective:
     def _evaluate(self, weight: Tensor, columns: Tensor) -> tuple[float, Tensor]:
         """The objective and its gradient. ``weight``: (outputs, 1 + k)."""
         logits = columns @ weight.T
-        value = self.loss.values(logits).mean(dtype=torch.float64)
+        value = summed(self.loss.values(logits).sum(dtype=torch.float64)) / self.total
         penalty = self.l2 * weight[:, 1:].square().sum(dtype=torch.float64)
-        slope = self.loss.residual(logits).T @ columns / len(columns)
+        slope = summed(self.loss.residual(logits).T @ columns) / self.total
         slope[:, 1:] += 2 * self.l2 * weight[:, 1:]
         return float(value + penalty), slope

@@ -7,6 +7,7 @@ import torch
 from numpy.typing import NDArray
 
 from captum_lca.activations import Activations
+from captum_lca.distributed import summed
 from captum_lca.neurons import NeuronRanking
 from captum_lca.probes.fit import DEFAULT_MEMORY
 from captum_lca.probes.labels import Labels
@@ -43,7 +44,8 @@ def average_precision(
             Default: ``"high"``.
         threshold (float, optional): Activations of smaller magnitude count as 0. Default: 0.
         memory (int, optional): Bytes that activations may take; a larger store is read several
-            times, some neurons at a time. Default: 1 GiB.
+            times, some neurons at a time (of several ranks, each reads its own rows and then has
+            some of the neurons with all rows). Default: 1 GiB.
 
     Returns:
         NeuronRanking: Overall and per class. Salience is in [0, 1] per class; overall it is 0 for
@@ -64,14 +66,15 @@ def average_precision(
         raise ValueError(f"threshold must not be negative; found {threshold}")
     data = with_classes(activations, labels, "average_precision")
     counts = data.class_counts()
-    precision = torch.empty(len(counts), data.layout.size, dtype=torch.float64)
-    constant = torch.empty(data.layout.size, dtype=torch.bool)
+    precision = torch.zeros(len(counts), data.layout.size, dtype=torch.float64)
+    constant = torch.zeros(data.layout.size, dtype=torch.uint8)
     classes = data.targets.values.numpy()
     for column in columns(data, memory):
         values = np.where(np.abs(column.values) < threshold, 0, column.values)
         found = precisions(values, classes, counts.numpy(), both=signs == "either")
         precision[:, column.neurons] = torch.from_numpy(found.T)
         constant[column.neurons] = torch.from_numpy(values.min(1) == values.max(1))
+    precision, constant = summed(precision), summed(constant).bool()  # each rank had some neurons
     overall = above_chance(precision, counts).mean(0)
     return ranked(
         "average_precision", data.layout, overall, constant, data.targets.classes, precision

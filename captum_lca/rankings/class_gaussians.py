@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from captum_lca.distributed import summed
 from captum_lca.probes import Standardisation
 from captum_lca.probes.rows import LabelledRows, read_ahead
 from captum_lca.rankings.class_moments import ClassStatistics
@@ -72,7 +73,7 @@ def class_covariances(
     overall: Standardisation,
     neurons: Tensor,
 ) -> Tensor:
-    """C + diag(C)/N of each class, over some neurons, in one pass.
+    """C + diag(C)/N of each class, over some neurons, in one pass over each rank's rows.
 
     Args:
         data: The labelled rows.
@@ -88,14 +89,16 @@ def class_covariances(
         overall.mean[neurons], overall.scale[neurons], overall.constant[neurons]
     )
     sums = source.like.new_zeros(len(gaussians.rows), len(neurons), len(neurons))
+    classes_of_rows = data.targets.values[source.own]
     for rows, block in _large_blocks(source):
-        classes = data.targets.values[rows]
+        classes = classes_of_rows[rows]
         counts = torch.bincount(classes, minlength=len(sums)).tolist()
         by_class = classes.argsort(stable=True).to(block.device)
         parts = standardise.apply_(block)[by_class].split(counts)
         for part, mean, products in zip(parts, gaussians.mean, sums, strict=True):
             part.sub_(mean)
             _add_upper_products(products, part)
+    sums = summed(sums)
     for products, rows in zip(sums, gaussians.rows, strict=True):
         products.copy_((products.triu() + products.triu(1).T).div_(rows))
     sums.diagonal(dim1=1, dim2=2).copy_(gaussians.variance + gaussians.ridge)
@@ -110,7 +113,7 @@ def _add_upper_products(products: Tensor, part: Tensor) -> None:
 
 
 def _large_blocks(source: LabelledRows) -> Iterator[tuple[slice, Tensor]]:
-    """All rows in order, in blocks of at least :data:`GATHERED` rows but for the last."""
+    """Own rows in order, in blocks of at least :data:`GATHERED` rows but for the last."""
     parts: list[Tensor] = []
     start = 0
     for rows, block in read_ahead(source.blocks()):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from captum_lca.distributed import same_errors
 from captum_lca.probes import NeuronMoments, Standardisation
 from captum_lca.probes.rows import read_ahead
 from captum_lca.rankings.labelled import LabelledActivations
@@ -34,7 +35,7 @@ class ClassStatistics:
 class ClassMoments:
     """Gathers :class:`ClassStatistics`: one :class:`~captum_lca.probes.NeuronMoments` per class.
 
-    Two gatherers over different rows can be merged.
+    Two gatherers over different rows can be merged, and those of all ranks.
 
     Args:
         classes: Number of classes.
@@ -70,6 +71,11 @@ class ClassMoments:
         for moments, more in zip(self.moments, other.moments, strict=True):
             moments.merge(more)
 
+    def merge_ranks(self) -> None:
+        """Add all rows that the other ranks have seen; all ranks then hold the same."""
+        for moments in self.moments:
+            moments.merge_ranks()
+
     def finish(self) -> ClassStatistics:
         """Statistics of the rows seen so far.
 
@@ -89,13 +95,16 @@ class ClassMoments:
 
 
 def class_statistics(data: LabelledActivations) -> ClassStatistics:
-    """Statistics of all labelled rows, in one pass.
+    """Statistics of the labelled rows of all ranks, in one pass over each one's own.
 
     Raises:
         ValueError: An activation is NaN or infinite; says in which layer and neuron.
     """
     source, targets = data.rows(), data.targets
     moments = ClassMoments(len(targets.classes), data.layout.size, source.like.device)
-    for rows, block in read_ahead(source.blocks()):
-        moments.update(block, targets.values[rows])
+    classes = targets.values[source.own]
+    with same_errors():
+        for rows, block in read_ahead(source.blocks()):
+            moments.update(block, classes[rows])
+    moments.merge_ranks()
     return moments.finish()

@@ -58,6 +58,9 @@ def gaussian(
     far from Gaussian within a class (one with massive activations) tells little here, however
     telling it is.
 
+    Ranks that work together each read, and sample, a part of the rows; the sums of moments and the
+    candidates' covariances are on all of them.
+
     Source: Torroba Hennigen, Williams & Cotterell, "Intrinsic Probing through Dimension Selection"
     (EMNLP 2020).
 
@@ -114,14 +117,15 @@ def gaussian(
 def _sample(
     data: LabelledActivations, gaussians: ClassGaussians, overall: Standardisation, seed: int
 ) -> SampledRows:
-    """Some rows, drawn evenly."""
+    """Some rows, drawn evenly; each rank holds those that are its own."""
     generator = torch.Generator().manual_seed(seed)
     drawn = torch.randperm(len(data.targets.rows), generator=generator)[:SAMPLE].sort().values
     source = data.rows(chosen=drawn)
     values = source.like.new_empty(source.shape[1], source.shape[0])
     for rows, block in read_ahead(source.blocks()):
         values[:, rows] = overall.apply_(block).T
-    return SampledRows(values, data.targets.values[drawn].to(values.device), gaussians)
+    classes = data.targets.values[drawn[source.own]]
+    return SampledRows(values, classes.to(values.device), gaussians)
 
 
 def _candidates(

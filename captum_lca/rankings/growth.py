@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.linalg import cholesky, solve_triangular
 
+from captum_lca.distributed import summed
 from captum_lca.probes.objective import Loss
 from captum_lca.probes.rows import StandardisedRows
 from captum_lca.rankings.active_set import DAMPING, ActiveSet, CurvatureSample
@@ -21,13 +22,14 @@ class GrowthPass:
     """The gradient of the loss in the weights of all neurons, from one pass over the rows.
 
     Args:
-        rows: All rows, standardised.
-        loss: Of all rows.
+        rows: All rows, standardised; of several ranks, each gives its own.
+        loss: Of these rows.
+        total: Rows of all ranks.
         held: Numbers of the rows that active sets hold, ascending. Shape (held,).
     """
 
-    def __init__(self, rows: StandardisedRows, loss: Loss, held: Tensor) -> None:
-        self.rows, self.loss, self.held = rows, loss, held
+    def __init__(self, rows: StandardisedRows, loss: Loss, total: int, held: Tensor) -> None:
+        self.rows, self.loss, self.total, self.held = rows, loss, total, held
 
     def gradient(self, active: ActiveSet, keep: Tensor) -> tuple[Tensor, Tensor]:
         """Gradient of the mean loss; and, from the same pass, the activations of some rows.
@@ -39,7 +41,7 @@ class GrowthPass:
         Returns:
             Shapes (outputs, neurons) and (kept, neurons).
         """
-        count, neurons = self.rows.shape
+        neurons = self.rows.shape[1]
         total = self.rows.like.new_zeros(len(active.weight), neurons)
         kept = self.rows.like.new_empty(len(keep), neurons)
         bias, weight = active.weight[:, 0], active.weight[:, 1:]
@@ -49,7 +51,7 @@ class GrowthPass:
             total.addmm_(self.loss.select(rows).residual(logits).T, block)
             low, high = _span(numbers, rows)
             torch.index_select(block, 0, numbers[low:high] - rows.start, out=kept[low:high])
-        return total / count, kept
+        return summed(total) / self.total, kept
 
     def columns(self, neurons: Tensor) -> Tensor:
         """Activations of some neurons in the rows held. Shape (held, neurons)."""
@@ -87,13 +89,13 @@ def neurons_to_add(
         Global ids, in the order in which they were chosen. At most ``count``: none whose gradient
         is zero, or that repeats those in.
     """
-    per_output = sample.curvature.sum(0)[:, None].clamp_min(DAMPING)
+    per_output = summed(sample.curvature.sum(0))[:, None].clamp_min(DAMPING)
     scaled = gradient / per_output.sqrt()
     norm = scaled.norm(dim=0).index_fill(0, active.neurons, 0)
     room = min(max(CANDIDATES * count, FEWEST_CANDIDATES), int(norm.count_nonzero()))
     candidates: Tensor = norm.topk(room).indices
     share = sample.curvature.sum(1)
-    root = (share / share.sum()).sqrt()[:, None]
+    root = (share / summed(share.sum())).sqrt()[:, None]
     held, rivals = active.columns[sample.rows] * root, sampled[:, candidates] * root
     chosen = _matching_pursuit(scaled[:, candidates], held, rivals, count)
     return candidates[chosen]
@@ -112,7 +114,7 @@ def _matching_pursuit(slope: Tensor, held: Tensor, rivals: Tensor, count: int) -
         Places among the candidates.
     """
     covariance = _left_over(held, rivals)
-    enough = FRESH * rivals.square().sum(0)
+    enough = FRESH * summed(rivals.square().sum(0))
     chosen: list[int] = []
     for _ in range(min(count, rivals.shape[1])):
         variance = covariance.diagonal()
@@ -130,7 +132,7 @@ def _matching_pursuit(slope: Tensor, held: Tensor, rivals: Tensor, count: int) -
 
 def _left_over(held: Tensor, rivals: Tensor) -> Tensor:
     """Covariance of the candidates once what is held is regressed out. (candidates, candidates)."""
-    matrix = held.T @ held
+    matrix, beside, own = map(summed, (held.T @ held, held.T @ rivals, rivals.T @ rivals))
     matrix.diagonal().add_(DAMPING)
-    explained: Tensor = solve_triangular(cholesky(matrix), held.T @ rivals, upper=False)
-    return rivals.T @ rivals - explained.T @ explained
+    explained: Tensor = solve_triangular(cholesky(matrix), beside, upper=False)
+    return own - explained.T @ explained

@@ -7,6 +7,7 @@ import math
 import torch
 from torch import Tensor
 
+from captum_lca.distributed import gathered, summed
 from captum_lca.rankings.class_gaussians import ClassGaussians
 
 LOGITS = 2**22
@@ -20,6 +21,8 @@ RESIDUE = 1e-6
 class SampledRows:
     """Some labelled rows that stand for all, and which classes they belong to.
 
+    Of ranks that work together each holds its own rows; sums are over those of all.
+
     Args:
         values: Standardised activations. Shape (neurons, rows).
         classes: Number of each row's class. Shape (rows,), int64.
@@ -28,13 +31,15 @@ class SampledRows:
 
     def __init__(self, values: Tensor, classes: Tensor, gaussians: ClassGaussians) -> None:
         self.values, self.classes, self.gaussians = values, classes, gaussians
-        self.entropy = -float(gaussians.log_prior[classes].mean()) * BITS
+        self.total: int = sum(gathered(len(classes)))
+        """Rows of all ranks."""
+        self.entropy = -float(self._mean(gaussians.log_prior[classes].sum())) * BITS
         """Bits per row that the classes' shares leave to be told."""
 
     @property
     def at_once(self) -> int:
         """Neurons whose logits are worked on at a time."""
-        return max(1, LOGITS // (len(self.gaussians.rows) * len(self.classes)))
+        return max(1, LOGITS // (len(self.gaussians.rows) * self.total))
 
     def of_neurons(self, neurons: Tensor) -> SampledRows:
         """The same for some of the neurons."""
@@ -51,7 +56,11 @@ class SampledRows:
         """
         index = self.classes.expand(1, *logits.shape[1:])
         right = logits.gather(0, index).squeeze(0)
-        return (right - logits.logsumexp(0)).mean(1) * BITS + self.entropy
+        return self._mean((right - logits.logsumexp(0)).sum(1)) * BITS + self.entropy
+
+    def _mean(self, sums: Tensor) -> Tensor:
+        """Over the rows of all ranks, of sums over one's own."""
+        return summed(sums) / self.total
 
     def single_neurons(self) -> tuple[Tensor, Tensor]:
         """Information of every neuron by itself: with the class, and with membership of each.
@@ -80,10 +89,10 @@ class SampledRows:
         found = []
         for number, chance in enumerate(posterior):
             mine = self.classes == number
-            right = torch.where(mine, chance, 1 - chance).clamp_min(tiny).log().mean(1)
-            before = torch.where(mine, share[number], 1 - share[number]).log().mean()
-            found.append((right - before) * BITS)
-        return torch.stack(found)
+            right = torch.where(mine, chance, 1 - chance).clamp_min(tiny).log().sum(1)
+            before = torch.where(mine, share[number], 1 - share[number]).log().sum()
+            found.append(right - before)
+        return self._mean(torch.stack(found)) * BITS
 
 
 class ChosenNeurons:

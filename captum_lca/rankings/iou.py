@@ -7,6 +7,7 @@ import torch
 from numpy.typing import NDArray
 
 from captum_lca.activations import Activations
+from captum_lca.distributed import summed
 from captum_lca.neurons import NeuronRanking
 from captum_lca.probes.fit import DEFAULT_MEMORY
 from captum_lca.probes.labels import Labels
@@ -44,7 +45,8 @@ def iou(
             units are rectified; ``"either"``: high or low, whichever overlaps more. Default:
             ``"either"``.
         memory (int, optional): Bytes that activations may take; a larger store is read several
-            times, some neurons at a time. Default: 1 GiB.
+            times, some neurons at a time (of several ranks, each reads its own rows and then has
+            some of the neurons with all rows). Default: 1 GiB.
 
     Returns:
         NeuronRanking: Overall and per class. Salience is in [0, 1] per class; overall it is at most
@@ -65,8 +67,8 @@ def iou(
         raise ValueError(f"a quantile must be above 0 and below 1; found {quantile}")
     data = with_classes(activations, labels, "iou")
     counts = data.class_counts()
-    overlap = torch.empty(len(counts), data.layout.size, dtype=torch.float64)
-    constant = torch.empty(data.layout.size, dtype=torch.bool)
+    overlap = torch.zeros(len(counts), data.layout.size, dtype=torch.float64)
+    constant = torch.zeros(data.layout.size, dtype=torch.uint8)
     classes, rows = data.targets.values.numpy(), len(data.targets.rows)
     on = counts.numpy() if quantile is None else np.full(len(counts), _rows_on(rows, quantile))
     for column in columns(data, memory):
@@ -75,6 +77,7 @@ def iou(
             found = np.maximum(found, overlaps(-column.values, classes, on))
         overlap[:, column.neurons] = torch.from_numpy(found)
         constant[column.neurons] = torch.from_numpy(column.values.min(1) == column.values.max(1))
+    overlap, constant = summed(overlap), summed(constant).bool()  # each rank had some neurons
     overall = above_chance(overlap, counts).mean(0)
     return ranked("iou", data.layout, overall, constant, data.targets.classes, overlap)
 

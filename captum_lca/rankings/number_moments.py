@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from captum_lca.distributed import same_errors, summed
 from captum_lca.probes import NeuronMoments, Standardisation
 from captum_lca.probes.rows import read_ahead
 from captum_lca.rankings.labelled import LabelledActivations
@@ -23,7 +24,9 @@ class NumberStatistics:
 
 
 class NumberMoments:
-    """Gathers :class:`NumberStatistics`. Two gatherers over different rows can be merged.
+    """Gathers :class:`NumberStatistics`.
+
+    Two gatherers over different rows can be merged, and those of all ranks.
 
     Like :class:`~captum_lca.probes.NeuronMoments`, it centres each batch before multiplying.
 
@@ -71,6 +74,14 @@ class NumberMoments:
         self.neurons.merge(other.neurons)
         self.numbers.merge(other.numbers)
 
+    def merge_ranks(self) -> None:
+        """Add all rows that the other ranks have seen; all ranks then hold the same."""
+        rows, mean, number = self.neurons.rows, self.neurons.mean, self.numbers.mean
+        self.neurons.merge_ranks()
+        self.numbers.merge_ranks()
+        shift = (mean - self.neurons.mean) * (number - self.numbers.mean)
+        self.products = summed(self.products + shift * rows)
+
     def finish(self) -> NumberStatistics:
         """Statistics of the rows seen so far.
 
@@ -84,13 +95,16 @@ class NumberMoments:
 
 
 def number_statistics(data: LabelledActivations) -> NumberStatistics:
-    """Statistics of all labelled rows, in one pass.
+    """Statistics of the labelled rows of all ranks, in one pass over each one's own.
 
     Raises:
         ValueError: An activation is NaN or infinite; says in which layer and neuron.
     """
     source, targets = data.rows(), data.targets
     moments = NumberMoments(data.layout.size, source.like.device)
-    for rows, block in read_ahead(source.blocks()):
-        moments.update(block, targets.values[rows])
+    numbers = targets.values[source.own]
+    with same_errors():
+        for rows, block in read_ahead(source.blocks()):
+            moments.update(block, numbers[rows])
+    moments.merge_ranks()
     return moments.finish()

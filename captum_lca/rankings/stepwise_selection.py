@@ -69,7 +69,9 @@ def stepwise_selection(
     the ranking says which neurons to take together, not all that carry the property.
 
     The activations are gone through twice for every addition; everything else works on the chosen
-    neurons' columns, which are held in memory. Second derivatives are measured on a sample of rows.
+    neurons' columns, which are held in memory. Of ranks that work together each has a part of the
+    rows, and of these columns; gradients and Hessians are summed. Second derivatives are measured
+    on a sample of rows.
 
     Source: group orthogonal matching pursuit (Lozano, Swirszcz & Abe 2011) and optimal brain
     surgeon (Hassibi & Stork 1993).
@@ -156,10 +158,11 @@ class _Search:
         room = int(COLUMN_MEMORY * memory)
         most = max(1, room // (widest * source.like.element_size()))
         held = _even_sample(len(targets.rows), most, generator)
+        mine = held[(held >= source.own.start) & (held < source.own.stop)] - source.own.start
         rows, _ = standardised_rows(source, memory - room)
-        loss = formulate(targets).loss(source.like)
-        objective = ActiveObjective(loss.select(held), l2, len(held), generator)
-        return cls(objective, GrowthPass(rows, loss, held))
+        loss = formulate(targets).loss(source.like).select(source.own)
+        objective = ActiveObjective(loss.select(mine), l2, len(mine), generator)
+        return cls(objective, GrowthPass(rows, loss, len(targets.rows), mine))
 
     def reach(self, size: int, start: ActiveSet) -> tuple[ActiveSet, list[int]]:
         """Find the best neurons to add to those in.

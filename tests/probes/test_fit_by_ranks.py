@@ -1,11 +1,10 @@
 """Probes fitted by one, two and three ranks are the same."""
 
-import json
 import warnings
 
 import pytest
 import torch
-from forking import rank_processes
+from forking import results_by_ranks
 from probe_problems import classification
 
 from captum_lca.probes import GroupLasso, fit_elastic_net, fit_probe
@@ -92,18 +91,7 @@ def all_fits():
 
 @pytest.fixture(scope="module")
 def fitted(tmp_path_factory):
-    """What every rank finds, by the number of ranks."""
-    folder = tmp_path_factory.mktemp("fits")
-
-    def work(rank):
-        (folder / f"{count} {rank}.json").write_text(json.dumps(all_fits()), encoding="utf-8")
-
-    found = {}
-    for count in (1, 2, 3):
-        assert rank_processes(count, work) == [0] * count
-        parts = [folder / f"{count} {rank}.json" for rank in range(count)]
-        found[count] = [json.loads(part.read_text(encoding="utf-8")) for part in parts]
-    return found
+    return results_by_ranks(all_fits, tmp_path_factory.mktemp("fits"))
 
 
 @pytest.mark.parametrize("count", [2, 3])
