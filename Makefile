@@ -1,6 +1,7 @@
 # make demo   the whole method on a real model, in its own environment
 # make test   the tests; those of the reports in a browser are skipped without chromium or before:
 # make browser   what the tests in a browser need (chromium itself is the system's)
+# make test-transformers4   the tests that run models, with transformers 4
 # make lint   ruff, mypy, import-linter
 # make docs   the documentation, in build/docs, with its tutorials: some minutes the first time
 
@@ -12,13 +13,21 @@ PIP := $(BIN)/pip --disable-pip-version-check install --quiet -c constraints.txt
 # on a busy machine, waiting threads would otherwise spin for the time that others need
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: demo test browser lint docs clean
+TRANSFORMERS4 ?= $(VENV)/transformers4
+# the tests that run models of transformers
+MODEL_TESTS := tests/activations tests/ablation tests/test_architectures.py tests/test_lca.py \
+	tests/test_captum_methods.py tests/test_captum_machinery.py
+
+.PHONY: demo test test-transformers4 browser lint docs clean
 
 demo: $(VENV)/.demo
 	$(BIN)/captum-lca demo --out runs/demo
 
 test: $(VENV)/.test
 	$(BIN)/python -m pytest
+
+test-transformers4: $(TRANSFORMERS4)/.installed
+	PYTHONPATH=$(TRANSFORMERS4) $(BIN)/python -m pytest $(MODEL_TESTS)
 
 browser: $(VENV)/.browser
 
@@ -59,6 +68,12 @@ $(VENV)/.test: $(VENV)/.demo
 # without the browsers that playwright would download
 $(VENV)/.browser: $(VENV)/.test
 	$(PIP) --editable '.[browser]'
+	touch $@
+
+# --no-deps: what else they need is there; neurox, which would object, is not used in these tests
+$(TRANSFORMERS4)/.installed: $(VENV)/.test transformers4.txt
+	$(BIN)/pip --disable-pip-version-check install --quiet --no-deps --upgrade \
+		--target $(TRANSFORMERS4) -r transformers4.txt
 	touch $@
 
 $(VENV)/.docs: $(VENV)/.demo

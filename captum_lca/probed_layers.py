@@ -11,8 +11,8 @@ from captum.attr._utils.attribution import InternalAttribution
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from captum_lca.activations import ModelLayer, evaluate_layers, evaluating, resolve_layers
-from captum_lca.activations.layers import tokens_first_modules
+from captum_lca.activations import ModelLayer, evaluate_layers, evaluating, layers_of
+from captum_lca.activations.calls import input_device
 from captum_lca.contributions import class_index, joined_activations
 from captum_lca.labelled_rows import LabelledRows
 from captum_lca.neurons import NeuronRanking
@@ -51,7 +51,7 @@ class ProbedLayers(InternalAttribution):  # type: ignore[misc]
     ) -> None:
         super().__init__(forward_func, layer, device_ids)
         self.model_func = forward_func
-        self.layers = _resolve(forward_func, layer)
+        self.layers = layers_of(forward_func, layer)
         self.probe = None
         self.forward_func = ProbedModel(forward_func, self.probe_logits)
 
@@ -234,7 +234,7 @@ class ProbedLayers(InternalAttribution):  # type: ignore[misc]
         self, batch: Any, label_key: str
     ) -> tuple[tuple[Tensor, ...], Callable[..., Any], Any]:
         """Inputs of a loader's batch, a forward function that takes them, and its labels."""
-        device = self._device()
+        device = input_device(*(layer.module for layer in self.layers))
         if isinstance(batch, Mapping):
             if label_key not in batch:
                 raise ValueError(f"a batch has no {label_key!r}; it has {sorted(batch)}")
@@ -257,31 +257,6 @@ class ProbedLayers(InternalAttribution):  # type: ignore[misc]
             )
         return tuple(tensor.to(device) for tensor in batch[:-1]), self.model_func, batch[-1]
 
-    def _device(self) -> torch.device:
-        parameters = (p for layer in self.layers for p in layer.module.parameters())
-        return next((parameter.device for parameter in parameters), torch.device("cpu"))
-
     def _fitted(self: Self, rows: LabelledRows, fit_options: dict[str, Any]) -> Self:
         self.probe = fit_elastic_net(rows.store(), rows.labels, **fit_options)
         return self
-
-
-def _resolve(forward_func: Callable[..., Any], layer: Any) -> tuple[ModelLayer, ...]:
-    if isinstance(forward_func, nn.DataParallel):
-        return resolve_layers(cast(nn.Module, forward_func.module), layer)
-    if isinstance(forward_func, nn.Module):
-        return resolve_layers(forward_func, layer)
-    given = [layer] if isinstance(layer, nn.Module | ModelLayer | str) else list(layer)
-    return tuple(_unnamed_layer(each, number) for number, each in enumerate(given))
-
-
-def _unnamed_layer(layer: object, number: int) -> ModelLayer:
-    """A layer of a model that is only known as a function."""
-    if isinstance(layer, ModelLayer):
-        return layer
-    if not isinstance(layer, nn.Module):
-        raise ValueError(
-            f"a layer can be named only if forward_func is a module; pass modules, not {layer!r}"
-        )
-    tokens_first = layer in tokens_first_modules(layer)
-    return ModelLayer(f"{type(layer).__name__}.{number}", layer, tokens_first=tokens_first)

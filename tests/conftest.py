@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import transformers
 from hypothesis import settings
 
 import captum_lca
@@ -27,6 +28,10 @@ EXAMPLE_FILES = {
     "small.words": "She sings .\n",
     "small.tags": "PRON VERB PUNCT\n",
 }
+
+
+def pytest_report_header():
+    return f"transformers {transformers.__version__}"
 
 
 @pytest.hookimpl(trylast=True)

@@ -18,6 +18,7 @@ from captum_lca import (
     NeuronLayout,
     fit_elastic_net,
 )
+from captum_lca.activations import TappedModel
 
 CONFIG = {
     "vocab_size": 50,
@@ -260,7 +261,8 @@ def test_neuron_selector_serves_other_neuron_methods(embedded, batch, layers):
     mask = batch[1]
     select = lca.neuron_selector("b", 3, layers[2])
     inside = [n for n in lca.rank("b").order.tolist() if 32 <= n < 48][:3]
-    found = NeuronIntegratedGradients(lca.model_func, layers[2]).attribute(
+    tapped = TappedModel(lca.model_func, layers[2])  # which returns None too in transformers 4
+    found = NeuronIntegratedGradients(tapped, tapped.tap).attribute(
         embeddings, select, additional_forward_args=(mask,)
     )
     expected = lca.attribute(embeddings, inside, target="b", additional_forward_args=mask)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +13,7 @@ from torch import Tensor, nn
 
 from captum_lca.ablation.replacements import Replacement
 from captum_lca.activations import ModelLayer, base_model, resolve_layers
-from captum_lca.activations.layers import hook_layer
+from captum_lca.activations.taps import hook_layer, uncompiled
 from captum_lca.neurons import NeuronLayout, as_neuron_ids
 
 
@@ -279,11 +278,3 @@ def _unwrapped(model: nn.Module) -> nn.Module:
         if isinstance(inner := getattr(model, name, None), nn.Module):
             return _unwrapped(inner)
     return model
-
-
-def uncompiled() -> AbstractContextManager[object]:
-    """Within the context nothing runs compiled; code compiled before would not see new hooks."""
-    if "torch._dynamo" not in sys.modules:
-        return nullcontext()
-    stance: AbstractContextManager[object] = torch.compiler.set_stance("force_eager")
-    return stance

@@ -12,11 +12,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from captum_lca.ablation.model_ablation import ablated_layers, ablated_output, uncompiled
+from captum_lca.ablation.model_ablation import ablated_layers, ablated_output
 from captum_lca.ablation.replacements import Replacement
 from captum_lca.activations import ModelLayer
 from captum_lca.activations.held_tensors import first_tensor
-from captum_lca.activations.layers import hook_layer
+from captum_lca.activations.taps import hook_layer, uncompiled
 from captum_lca.neurons import NeuronLayout, as_neuron_ids
 
 PLAIN = (type(None), bool, int, float, str, torch.dtype, torch.device, torch.Size)

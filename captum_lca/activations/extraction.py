@@ -17,11 +17,12 @@ from captum_lca.activations.chunks import Chunk, chunks
 from captum_lca.activations.encoding import SentenceEncoder, Window, model_window
 from captum_lca.activations.fingerprints import fingerprint_model, fingerprint_tokenizer
 from captum_lca.activations.layer_reader import LayerReader
-from captum_lca.activations.layers import evaluating, resolve_layers
+from captum_lca.activations.layers import resolve_layers
 from captum_lca.activations.shards import ShardNotes
 from captum_lca.activations.store import ActivationStore
 from captum_lca.activations.store_index import DTYPES, StoreIndex
 from captum_lca.activations.store_writing import MODEL_NAME, finished_store, store_writer
+from captum_lca.activations.taps import evaluating
 from captum_lca.corpora import Corpus
 from captum_lca.distributed import rank
 from captum_lca.neurons import NeuronLayout

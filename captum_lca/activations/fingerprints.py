@@ -6,11 +6,15 @@ import hashlib
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 
-def fingerprint_model(model: torch.nn.Module) -> str:
-    """SHA-256 over names, types, shapes and values of a model's parameters and buffers."""
+def fingerprint_model(model: nn.Module) -> str:
+    """SHA-256 over names, types, shapes and values of a model's parameters and buffers.
+
+    Raises:
+        ValueError: A parameter has no values: it is on the meta device, and accelerate has none.
+    """
     digest = hashlib.sha256()
     for name, parameter in model.state_dict().items():
         digest.update(f"{name} {parameter.dtype} {tuple(parameter.shape)}".encode())
@@ -20,15 +24,17 @@ def fingerprint_model(model: torch.nn.Module) -> str:
     return digest.hexdigest()
 
 
-def _fetched(model: torch.nn.Module, name: str) -> Tensor:
+def _fetched(model: nn.Module, name: str) -> Tensor:
     """A parameter or buffer that accelerate keeps elsewhere until its module runs."""
-    from accelerate.utils import align_module_device  # noqa: PLC0415  (not always installed)
-
     place, _, own = name.rpartition(".")
     module = model.get_submodule(place)
-    with align_module_device(module, torch.device("cpu")):
-        value: Tensor = getattr(module, own)
-        return value
+    hook: Any = getattr(module, "_hf_hook", None)
+    if hook is None:
+        raise ValueError(f"the model's weights are not loaded: {name} is on the meta device")
+    hook.pre_forward(module)
+    value: Tensor = getattr(module, own)
+    hook.post_forward(module, None)
+    return value
 
 
 def fingerprint_tokenizer(tokenizer: Any) -> str:

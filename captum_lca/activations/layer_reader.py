@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import inspect
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
 
-import torch
 from torch import Tensor, nn
 
 from captum_lca.activations.batching import padded
+from captum_lca.activations.calls import input_device, text_arguments
 from captum_lca.activations.encoding import Window
-from captum_lca.activations.layers import ModelLayer, read_layers
+from captum_lca.activations.layers import ModelLayer
+from captum_lca.activations.taps import read_layers
 from captum_lca.neurons import NeuronLayout
 
 PADDING_TOLERANCE = 0.05
@@ -25,7 +25,7 @@ class LayerReader:
     """Runs batches of windows through a model and reads its layers off.
 
     Args:
-        model: Run as ``model(input_ids=…, attention_mask=…)``.
+        model: Run with what :func:`text_arguments` makes of a batch.
         layers: What to read.
         pad_id: Token id that fills windows up to the length of the longest in their batch.
     """
@@ -34,16 +34,13 @@ class LayerReader:
         self.model = model
         self.layers = layers
         self.pad_id = pad_id
-        places = (p.device for p in model.parameters() if not p.is_meta)  # meta: kept elsewhere
-        self.device = next(places, torch.device("cpu"))
-        accepted = inspect.signature(model.forward).parameters
-        self._fixed = {"use_cache": False} if "use_cache" in accepted else {}
+        self.device = input_device(model)
 
     def read(self, windows: Sequence[Window], stop_early: bool = True) -> list[Tensor]:
         """One tensor per layer, each (windows, tokens of the longest, neurons of the layer)."""
         ids, mask = (tensor.to(self.device) for tensor in padded(windows, self.pad_id))
         return read_layers(
-            lambda: self.model(input_ids=ids, attention_mask=mask, **self._fixed),
+            lambda: self.model(**text_arguments(self.model, ids, mask)),
             self.layers,
             stop_early,
         )

@@ -1,20 +1,13 @@
-"""Which tensors of a model count as its layers, and evaluating them with Captum's hooks."""
+"""Which tensors of a model count as its layers."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
-import torch
-from captum._utils.gradient import _forward_layer_eval
 from torch import Tensor, nn
-from torch.utils.hooks import RemovableHandle
-
-from captum_lca.activations.held_tensors import first_tensor, with_first_tensor
 
 INPUT_MARK = "[input]"
 CALL_MARK = "@"
@@ -72,7 +65,7 @@ def resolve_layers(model: nn.Module, layers: object = "hidden") -> tuple[ModelLa
     if isinstance(layers, str) or not isinstance(layers, Sequence | nn.ModuleList):
         layers = [layers]
     found: dict[str, ModelLayer] = {}
-    tokens_first = tokens_first_modules(model)
+    tokens_first = _tokens_first_modules(model)
     for spec in layers:
         for layer in _resolve_one(model, spec):
             swapped = layer.tokens_first or layer.module in tokens_first
@@ -82,7 +75,36 @@ def resolve_layers(model: nn.Module, layers: object = "hidden") -> tuple[ModelLa
     return tuple(found.values())
 
 
-def tokens_first_modules(root: nn.Module) -> set[nn.Module]:
+def layers_of(forward_func: Callable[..., Any], layers: Any) -> tuple[ModelLayer, ...]:
+    """The layers meant in a model, or in one that is only known as a function that runs it.
+
+    Args:
+        forward_func: The model, a DataParallel around it, or a function.
+        layers: As for :func:`resolve_layers`; of a function: modules.
+
+    Raises:
+        ValueError: As for :func:`resolve_layers`, or a name in a function.
+    """
+    if isinstance(forward_func, nn.DataParallel):
+        return resolve_layers(cast(nn.Module, forward_func.module), layers)
+    if isinstance(forward_func, nn.Module):
+        return resolve_layers(forward_func, layers)
+    given = [layers] if isinstance(layers, nn.Module | ModelLayer | str) else list(layers)
+    return tuple(_unnamed_layer(each, number) for number, each in enumerate(given))
+
+
+def _unnamed_layer(layer: object, number: int) -> ModelLayer:
+    if isinstance(layer, ModelLayer):
+        return layer
+    if not isinstance(layer, nn.Module):
+        raise ValueError(
+            f"a layer can be named only if forward_func is a module; pass modules, not {layer!r}"
+        )
+    tokens_first = layer in _tokens_first_modules(layer)
+    return ModelLayer(f"{type(layer).__name__}.{number}", layer, tokens_first=tokens_first)
+
+
+def _tokens_first_modules(root: nn.Module) -> set[nn.Module]:
     """The modules at or below this one that compute tokens × batch × neurons."""
     found: set[nn.Module] = set()
     for outer in root.modules():
@@ -237,201 +259,3 @@ def _projection_shape(module: nn.Module) -> tuple[int, int] | None:
     if type(module).__name__ == "Conv1D" and isinstance(weight := module.weight, Tensor):
         return weight.shape[0], weight.shape[1]
     return None
-
-
-def evaluate_layers(
-    forward_func: Callable[..., Any],
-    inputs: Tensor | tuple[Tensor, ...],
-    layers: Sequence[ModelLayer],
-    *,
-    additional_forward_args: object = None,
-    device_ids: list[int] | None = None,
-    grad_enabled: bool = False,
-    stop_early: bool = False,
-) -> list[Tensor]:
-    """The layers' tensors for one batch, through Captum's ``_forward_layer_eval``.
-
-    Args:
-        forward_func: The model, or a function that runs it.
-        inputs: As the forward function takes them.
-        layers: From :func:`resolve_layers`.
-        additional_forward_args: As in Captum.
-        device_ids: As in Captum, for DataParallel models.
-        grad_enabled: Whether gradients flow from the tensors to the inputs.
-        stop_early: End the forward pass once all layers have been seen.
-
-    Returns:
-        One tensor per layer, in the order given.
-
-    Raises:
-        ValueError: A layer did not run, ran more often than it says, or holds no tensor.
-    """
-    with tapped(layers, stop_early) as taps:
-
-        def forward(*args: Any) -> Any:
-            try:
-                output = forward_func(*args)
-            except _AllLayersSeen as seen:
-                output = seen.tensor
-            check_all_seen(layers, taps)
-            return output
-
-        evaluated = _forward_layer_eval(
-            forward,
-            inputs,
-            taps,
-            additional_forward_args,
-            device_ids=device_ids or getattr(forward_func, "device_ids", None),
-            grad_enabled=grad_enabled,
-        )
-    return [tensors[0] for tensors in evaluated]
-
-
-def read_layers(
-    forward: Callable[[], object], layers: Sequence[ModelLayer], stop_early: bool = False
-) -> list[Tensor]:
-    """The layers' tensors, without gradients, each where it was computed.
-
-    Captum's ``_forward_layer_eval`` takes all layers to be on the same devices; those of a model
-    that is spread over several are not.
-
-    Args:
-        forward: Runs the model once.
-        layers: From :func:`resolve_layers`.
-        stop_early: End the forward pass once all layers have been seen.
-
-    Returns:
-        One tensor per layer, in the order given.
-
-    Raises:
-        ValueError: As :func:`evaluate_layers`.
-    """
-    copies: dict[nn.Module, Tensor] = {}  # what a model changes in place is seen as it was
-
-    def keep(tap: nn.Module, _: object, tensor: Tensor) -> None:
-        copies[tap] = tensor.clone()
-
-    with torch.no_grad(), tapped(layers, stop_early) as taps:
-        for tap in taps:
-            tap.register_forward_hook(keep)
-        with suppress(_AllLayersSeen):
-            forward()
-        check_all_seen(layers, taps)
-    return [copies[tap] for tap in taps]
-
-
-@contextmanager
-def evaluating(*models: nn.Module) -> Iterator[None]:
-    """Within the context the models are in evaluation mode."""
-    was_training = [module for model in models for module in model.modules() if module.training]
-    for model in models:
-        model.eval()
-    try:
-        yield
-    finally:
-        for module in was_training:
-            module.training = True
-
-
-class Tap(nn.Module):
-    """An identity module that is called with one layer's tensor, for others to hook.
-
-    Captum's hook clones every element that a module returns, and so fails where one is None or a
-    cache. A tap receives and returns a single tensor.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.seen = False
-
-    def forward(self, tensor: Tensor) -> Tensor:
-        """The tensor itself. Any shape."""
-        self.seen = True
-        return tensor
-
-
-@contextmanager
-def tapped(layers: Sequence[ModelLayer], stop_early: bool = False) -> Iterator[list[Tap]]:
-    """Within the context, running the model calls one tap per layer; for one forward pass."""
-    taps = [Tap() for _ in layers]
-
-    def after_tap(tensor: Tensor) -> None:
-        if stop_early and all(tap.seen for tap in taps):
-            raise _AllLayersSeen(tensor)
-
-    handles = [_attach(layer, tap, after_tap) for layer, tap in zip(layers, taps, strict=True)]
-    try:
-        yield taps
-    finally:
-        for handle in handles:
-            handle.remove()
-
-
-class _AllLayersSeen(Exception):
-    """Ends a forward pass once every layer that was asked for has been computed."""
-
-    def __init__(self, tensor: Tensor) -> None:
-        self.tensor = tensor
-
-
-def _attach(layer: ModelLayer, tap: Tap, after_tap: Callable[[Tensor], None]) -> RemovableHandle:
-    calls: Counter[object] = Counter()  # by device: DataParallel runs a module once on each
-
-    def observe(tensor: Tensor) -> None:
-        call = calls[tensor.device]
-        calls[tensor.device] += 1
-        if layer.call is None and call > 0:
-            raise ValueError(
-                f"layer {layer.name!r} runs more than once in a forward pass; "
-                f"say which call is meant, as in '{_marked(layer, 0)}'"
-            )
-        if call == (layer.call or 0):
-            tap(tensor)
-            after_tap(tensor)
-
-    return hook_layer(layer, observe)
-
-
-def hook_layer(layer: ModelLayer, visit: Callable[[Tensor], Tensor | None]) -> RemovableHandle:
-    """Have a function called with the layer's tensor, at every call of the layer's module.
-
-    Args:
-        layer: Its ``call`` is not looked at.
-        visit: Returns None, or a tensor that the model goes on with in place of the layer's.
-
-    Returns:
-        What removes the hook. A layer without a floating-point tensor raises ValueError when it
-        runs.
-    """
-
-    def observe(value: object) -> Any:
-        tensor = first_tensor(value)
-        if tensor is None:
-            raise ValueError(
-                f"layer {layer.name!r} has no floating-point tensor as its {layer.side} "
-                f"(found {type(value).__name__}); choose a module inside or around it"
-            )
-        changed = visit(layer.transposed(tensor))
-        return None if changed is None else with_first_tensor(value, layer.transposed(changed))
-
-    if layer.side == "input":
-        return layer.module.register_forward_pre_hook(
-            lambda module, args, kwargs: observe((args, kwargs)), with_kwargs=True
-        )
-    return layer.module.register_forward_hook(lambda module, args, output: observe(output))
-
-
-def _marked(layer: ModelLayer, call: int) -> str:
-    """The name of another call of the layer's module."""
-    ending = INPUT_MARK if layer.side == "input" else ""
-    return f"{layer.name.removesuffix(ending)}{CALL_MARK}{call}{ending}"
-
-
-def check_all_seen(layers: Sequence[ModelLayer], taps: Sequence[Tap]) -> None:
-    """Raise ValueError with the names of the layers whose tap was never called."""
-    silent = [layer.name for layer, tap in zip(layers, taps, strict=True) if not tap.seen]
-    if silent:
-        raise ValueError(
-            f"these layers never ran in the forward pass: {', '.join(silent)}; "
-            f"choose modules that the model calls for this input"
-        )

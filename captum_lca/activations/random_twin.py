@@ -7,6 +7,8 @@ from copy import deepcopy
 import torch
 from torch import nn
 
+from captum_lca.activations.calls import input_device
+
 
 def random_twin(model: nn.Module, seed: int) -> nn.Module:
     """A model of the same class and configuration, initialised as if to be trained from scratch.
@@ -38,4 +40,4 @@ def random_twin(model: nn.Module, seed: int) -> nn.Module:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         twin: nn.Module = type(model)(deepcopy(config))
-    return twin.to(device=like.device, dtype=like.dtype).eval()
+    return twin.to(device=input_device(model), dtype=like.dtype).eval()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from captum_lca.activations import base_model, evaluate_layers, resolve_layers
+from captum_lca.activations.calls import input_device, text_arguments
 from captum_lca.activations.encoding import SentenceEncoder, Window, model_window, run_edges
 from captum_lca.corpora import Corpus
 from captum_lca.probes import LinearProbe
@@ -81,9 +81,7 @@ class Predictor:
             raise ValueError("the tokenizer has no mask token, which a masked model needs")
         self._encoder = SentenceEncoder(tokenizer, model_window(tokenizer, model), "mean", "word")
         self._layers = resolve_layers(base_model(model), probe.layout.layers) if probe else ()
-        accepted = inspect.signature(model.forward).parameters
-        self._fixed = {"use_cache": False} if "use_cache" in accepted else {}
-        self.device = next((p.device for p in model.parameters()), torch.device("cpu"))
+        self.device = input_device(model)
 
     @property
     def predicts_labels(self) -> bool:
@@ -125,13 +123,11 @@ class Predictor:
             mask: 1 for tokens, 0 for padding. The same shape.
         """
         if self.probe is None:
-            logits: Tensor = self.model(
-                input_ids=token_ids, attention_mask=mask, **self._fixed
-            ).logits
+            logits: Tensor = self.model(**text_arguments(self.model, token_ids, mask)).logits
             return logits[:, None] if logits.dim() == 2 else logits
         base = base_model(self.model)
         tensors = evaluate_layers(
-            lambda ids: base(input_ids=ids, attention_mask=mask, **self._fixed),
+            lambda ids: base(**text_arguments(base, ids, mask)),
             token_ids,
             self._layers,
         )

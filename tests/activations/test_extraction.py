@@ -5,8 +5,10 @@ import pytest
 import torch
 from tiny_models import (
     CLS,
+    CONFIGS,
     LONE_BLOCK_NAMES,
     PAD,
+    PLACES,
     SEP,
     encoder_of,
     hidden_states,
@@ -15,6 +17,7 @@ from tiny_models import (
 )
 from torch import nn
 from transformers import (
+    AutoModel,
     AutoModelForCausalLM,
     AutoModelForMaskedLM,
     AutoModelForSeq2SeqLM,
@@ -292,6 +295,21 @@ class TestRows:
     def test_a_model_in_half_precision(self, dtype):
         found = rows_of(tiny("bert").to(dtype)).tensor()
         torch.testing.assert_close(found, expected_rows(tiny("bert")), atol=0.2, rtol=0.1)
+
+    @pytest.mark.parametrize("architecture", ["bert", "llama", "xlnet"])
+    @pytest.mark.parametrize("place", PLACES)
+    def test_weights_that_are_held_back(self, architecture, place, tmp_path):
+        expected = rows_of(tiny(architecture), out=tmp_path / "store").tensor()
+        model = PLACES[place](tiny(architecture), tmp_path / "weights")
+        assert torch.equal(rows_of(model).tensor(), expected)
+        again = rows_of(model, out=tmp_path / "store")  # the same weights: opened, not refused
+        assert torch.equal(again.tensor(), expected)
+
+    def test_weights_that_were_never_loaded(self):
+        with torch.device("meta"):
+            model = AutoModel.from_config(CONFIGS["bert"])
+        with pytest.raises(ValueError, match=r"weights are not loaded: embeddings\.word_emb"):
+            rows_of(model)
 
     @pytest.mark.parametrize("device", DEVICES)
     def test_rows_come_back_to_the_processor(self, device):

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 import transformers
+from packaging.version import Version
 from safetensors.torch import load_file, save_file
 from tiny_models import expected_word_rows, tiny, wordpiece
 from transformers import AutoModelForCausalLM
@@ -197,6 +198,12 @@ class TestRealModels:
         assert store.rows == len(long.words)
         assert store.tensor().isfinite().all()
 
+    @pytest.mark.xfail(
+        Version(transformers.__version__) < Version("5"),
+        raises=ValueError,
+        strict=True,
+        reason="transformers 4 doesn't know the class of tokenizers that transformers 5 saves",
+    )
     def test_the_multilingual_model(self):
         folder = SHARED_MODELS / "multilingual-e5-small-pruned"
         if not folder.is_dir():
@@ -262,7 +269,8 @@ class TestDeviceMap:
     def test_it_stays_where_it_is(self, saved):
         with pytest.raises(ValueError, match="give device or device_map, not both"):
             load_model(str(saved), device="cpu", device_map="auto")
-        spread, tokenizer = load_model(str(saved), device_map={"": "disk"})
+        places = {"embeddings": "cpu", "encoder": "disk", "pooler": "cpu"}
+        spread, tokenizer = load_model(str(saved), device_map=places)
         with pytest.raises(ValueError, match="spread by a device_map: it can't be moved"):
             extract(Corpus([["a"]]), spread, tokenizer, device="cpu")
 

@@ -1,6 +1,7 @@
 """Tokenizers and models small enough to follow by hand, made without a network."""
 
 import torch
+from accelerate import cpu_offload, disk_offload, dispatch_model
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 from transformers import (
     AlbertConfig,
@@ -198,6 +199,19 @@ def tiny(architecture, auto_class=AutoModel, **changes):
     return randomised(auto_class.from_config(config))
 
 
+PLACES = {
+    "cpu": lambda model, folder: cpu_offload(model),
+    "disk": disk_offload,
+    "one block on the disk": lambda model, folder: dispatch_model(
+        model,
+        {"": "cpu", f"{LONE_BLOCK_NAMES[model.config.model_type]}.2": "disk"},
+        main_device="cpu",
+        offload_dir=folder,
+    ),
+}
+"""Where accelerate may keep a base model's weights until they are needed."""
+
+
 def encoder_of(model):
     """The part that is run: of an encoder-decoder the encoder, of the others the base model."""
     base = model.base_model
@@ -221,9 +235,7 @@ def hidden_states(model, token_ids):
     blocks = model.get_submodule(name) if name else None
     handle = blocks and blocks[-1].register_forward_hook(lambda *call: last.append(call[2]))
     with torch.no_grad():
-        states = model(
-            input_ids=ids, attention_mask=torch.ones_like(ids), output_hidden_states=True
-        ).hidden_states
+        states = model(input_ids=ids, output_hidden_states=True).hidden_states
     states = [state[0] for state in states]
     if handle:
         handle.remove()
