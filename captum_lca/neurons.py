@@ -17,6 +17,7 @@ from torch import Tensor
 from captum_lca.files import write_tensors
 from captum_lca.json_text import parsed
 from captum_lca.layer_axis import label_layers
+from captum_lca.notebook import NotebookTable
 from captum_lca.tensor_files import class_names, read_tensors
 
 if TYPE_CHECKING:
@@ -152,7 +153,7 @@ class NeuronLayout:
 
 
 @dataclass(frozen=True)
-class NeuronRanking:
+class NeuronRanking(NotebookTable):
     """An order over all neurons, most salient first, over all classes and for each one.
 
     Examples::

@@ -15,7 +15,9 @@ from tqdm.auto import tqdm
 
 from captum_lca.activations import Activations, as_store
 from captum_lca.colours import CHOICES as CHOICE_COLOURS
+from captum_lca.colours import ink
 from captum_lca.neurons import NeuronRanking, as_neuron_ids
+from captum_lca.notebook import NotebookTable
 from captum_lca.probes import LinearProbe, fit_probe
 from captum_lca.probes.joint_scores import score_together
 from captum_lca.probes.labels import Labels, encode_labels
@@ -53,7 +55,7 @@ class AblationScore:
 
 
 @dataclass(frozen=True)
-class ProbeAblation:
+class ProbeAblation(NotebookTable):
     """Scores of a probe with the top, random or bottom neurons kept or removed.
 
     Source: Durrani, Dalvi & Sajjad (2023), section on ablation.
@@ -98,7 +100,7 @@ class ProbeAblation:
             ax.plot(rows["neurons"], rows["score"], marker="o", color=colour, label=choice)
             low, high = rows["score"] - rows["spread"], rows["score"] + rows["spread"]
             ax.fill_between(rows["neurons"], low, high, color=colour, alpha=0.25, linewidth=0)
-        ax.axhline(self.full, color="black", linewidth=1, linestyle=":", label="all neurons")
+        ax.axhline(self.full, color=ink(), linewidth=1, linestyle=":", label="all neurons")
         ax.set_xlabel("neurons kept" if action == "keep" else "neurons removed")
         ax.set_ylabel(self.metric)
         ax.legend(frameon=False)

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from captum_lca.analysis.overlap import Overlap, check_same_neurons, top_overlap
 from captum_lca.neurons import NeuronRanking
+from captum_lca.notebook import NotebookTable
 from captum_lca.plot_text import literal
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ class Agreement:
 
 
 @dataclass(frozen=True)
-class RankingAgreement:
+class RankingAgreement(NotebookTable):
     """Agreement of every pair of rankings."""
 
     names: tuple[str, ...]

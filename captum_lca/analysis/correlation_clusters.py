@@ -19,7 +19,9 @@ from captum_lca.activations import Activations, ActivationStore, as_store
 from captum_lca.analysis.neuron_correlations import NeuronCorrelations
 from captum_lca.analysis.retraining import Retraining
 from captum_lca.analysis.score_axis import score_name
+from captum_lca.colours import ink
 from captum_lca.neurons import NeuronLayout, as_neuron_ids
+from captum_lca.notebook import NotebookTable
 from captum_lca.probes import NeuronMoments
 from captum_lca.probes.labels import Labels
 
@@ -58,7 +60,7 @@ class ClusterScore:
 
 
 @dataclass(frozen=True)
-class CorrelationClusters:
+class CorrelationClusters(NotebookTable):
     """Clusters of correlated neurons, for several thresholds.
 
     Source: Dalvi, Sajjad, Durrani & Belinkov (EMNLP 2020), correlation clustering.
@@ -108,7 +110,7 @@ class CorrelationClusters:
                 "fontsize": "small",
             }
             ax.annotate(f"{score.threshold:g}", (score.clusters, score.score), **place)
-        ax.axhline(self.full, color="black", linewidth=1, linestyle=":", label="all neurons")
+        ax.axhline(self.full, color=ink(), linewidth=1, linestyle=":", label="all neurons")
         ax.xaxis.set_major_formatter("{x:,.0f}")
         ax.margins(x=0.08)
         ax.set_xlabel("clusters (by threshold of 1 − |r|)")

@@ -13,7 +13,8 @@ from tqdm.auto import tqdm
 from captum_lca.activations import Activations
 from captum_lca.analysis.held_out import Fold, Groups, is_unlabelled, sentence_folds
 from captum_lca.analysis.penalty_grid import L1S, L2S, PenaltyGrid
-from captum_lca.colours import COLOURS
+from captum_lca.colours import COLOURS, ink
+from captum_lca.notebook import NotebookTable
 from captum_lca.probes import FitReport
 from captum_lca.probes.joint_scores import score_together
 from captum_lca.probes.labels import Labels, encode_labels
@@ -48,7 +49,7 @@ class CrossValidationPoint:
 
 
 @dataclass(frozen=True)
-class CrossValidation:
+class CrossValidation(NotebookTable):
     """Held-out scores over a grid of penalties."""
 
     points: tuple[CrossValidationPoint, ...]
@@ -113,7 +114,7 @@ class CrossValidation:
             )
             if l2 == self.l2:
                 ring = places[self.l1] + 0.06 * number, self.chosen.score
-                ax.plot(*ring, "o", markersize=14, fillstyle="none", color="black", label="chosen")
+                ax.plot(*ring, "o", markersize=14, fillstyle="none", color=ink(), label="chosen")
         ax.set_xticks(list(places.values()), [f"{l1:g}" for l1 in places])
         ax.set_xlabel("l1")
         ax.set_ylabel(f"{self.metric} on held-out folds")

@@ -17,6 +17,7 @@ from captum_lca.analysis.intervals import Estimate
 from captum_lca.analysis.retraining import Retraining
 from captum_lca.analysis.score_axis import score_name
 from captum_lca.neurons import NeuronRanking
+from captum_lca.notebook import NotebookTable
 from captum_lca.probes import LinearProbe
 from captum_lca.probes.labels import Labels
 from captum_lca.rankings import weight_mass
@@ -40,7 +41,7 @@ class DisjointSet:
 
 
 @dataclass(frozen=True)
-class DisjointSets:
+class DisjointSets(NotebookTable):
     """Minimal sets that share no neuron."""
 
     metric: str

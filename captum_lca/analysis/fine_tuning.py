@@ -19,6 +19,7 @@ from captum_lca.analysis.overlap import Overlap, top_overlap
 from captum_lca.colours import BLUE, VERMILION
 from captum_lca.layer_axis import label_layers
 from captum_lca.neurons import NeuronRanking
+from captum_lca.notebook import NotebookTable
 from captum_lca.probes import fit_elastic_net
 from captum_lca.probes.labels import Labels
 from captum_lca.rankings import weight_mass
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class FineTuningComparison:
+class FineTuningComparison(NotebookTable):
     """A property in two models of the same shape, on the same text.
 
     Source: Durrani, Dalvi & Sajjad (2023), the effect of fine-tuning on salient neurons.

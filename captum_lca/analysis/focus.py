@@ -10,7 +10,9 @@ import torch
 from scipy.stats import entropy
 from torch import Tensor
 
+from captum_lca.colours import ink
 from captum_lca.neurons import NeuronLayout
+from captum_lca.notebook import NotebookTable
 from captum_lca.probes import LinearProbe
 
 if TYPE_CHECKING:
@@ -39,7 +41,7 @@ class ClassFocus:
 
 
 @dataclass(frozen=True)
-class Focus:
+class Focus(NotebookTable):
     """How a probe's weight is shared among neurons and layers, per class and over all."""
 
     layout: NeuronLayout
@@ -82,7 +84,7 @@ class Focus:
             label = "single classes" if number == 0 else None
             ax.plot(curve.index, curve[name], color="#56B4E9", linewidth=0.8, label=label)
         ax.plot(curve.index, curve[ALL], color="#0072B2", linewidth=2, label="all classes")
-        ax.axhline(0.5, color="black", linewidth=1, linestyle=":")
+        ax.axhline(0.5, color=ink(), linewidth=1, linestyle=":")
         ax.set_xscale("log")
         ax.xaxis.set_major_formatter("{x:,.0f}")
         ax.set_ylim(0, 1.02)

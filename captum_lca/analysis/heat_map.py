@@ -12,6 +12,8 @@ import torch
 from captum_lca.activations import ActivationStore
 from captum_lca.analysis.responses import neuron_columns, standardised, word_label
 from captum_lca.analysis.selectivity import words_of
+from captum_lca.colours import ink
+from captum_lca.notebook import NotebookTable
 from captum_lca.plot_text import literal
 from captum_lca.probes import LinearProbe
 from captum_lca.probes.labels import Labels, encode_labels
@@ -25,7 +27,7 @@ FULL = 3.0
 
 
 @dataclass(frozen=True)
-class HeatMap:
+class HeatMap(NotebookTable):
     """The words of a sentence with a neuron's activations."""
 
     neuron: int
@@ -60,6 +62,9 @@ class HeatMap:
             "probability": self.probabilities,
         }
         return pd.DataFrame({name: list(values) for name, values in columns.items() if values})
+
+    def _repr_html_(self) -> str:
+        return self.to_html()
 
     def to_html(self) -> str:
         """A paragraph: blue for above the mean, orange for below; the value as a tooltip."""
@@ -110,7 +115,7 @@ class HeatMap:
         ax.bar(places, self.activations, color=colours)
         ax.set_xticks(list(places), [word_label(word) for word in self.words], rotation=90)
         ax.set_xlim(-1, len(self.words))
-        ax.axhline(0, color="black", linewidth=1)
+        ax.axhline(0, color=ink(), linewidth=1)
         ax.set_ylabel("standard deviations")
         ax.set_title(literal(self.name), fontsize="medium")
         return ax

@@ -20,6 +20,7 @@ from captum_lca.analysis.intervals import Estimate, around
 from captum_lca.analysis.overlap import Overlap, top_overlap
 from captum_lca.analysis.score_axis import score_name
 from captum_lca.neurons import NeuronRanking
+from captum_lca.notebook import NotebookTable
 from captum_lca.plot_text import literal
 from captum_lca.probes import LinearProbe, evaluate, fit_elastic_net
 from captum_lca.probes.labels import Labels, encode_labels
@@ -51,7 +52,7 @@ class LanguagePair:
 
 
 @dataclass(frozen=True)
-class LanguageComparison:
+class LanguageComparison(NotebookTable):
     """One property in several languages, in one model.
 
     Source: Durrani, Dalvi & Sajjad (2023), neurons across languages.

@@ -20,8 +20,10 @@ from captum_lca.analysis.centre_of_gravity import (
 from captum_lca.analysis.half_samples import rank_half_samples
 from captum_lca.analysis.held_out import Groups
 from captum_lca.analysis.intervals import LEVEL, Estimate, around
+from captum_lca.colours import ink
 from captum_lca.layer_axis import label_layers
 from captum_lca.neurons import NeuronLayout, NeuronRanking
+from captum_lca.notebook import NotebookTable
 from captum_lca.plot_text import literal
 from captum_lca.probes import LinearProbe
 from captum_lca.probes.labels import Labels
@@ -62,7 +64,7 @@ class LayerShare:
 
 
 @dataclass(frozen=True)
-class LayerDistribution:
+class LayerDistribution(NotebookTable):
     """The layers of the salient neurons.
 
     Source: Durrani, Dalvi & Sajjad (2023), layer-wise distribution of salient neurons.
@@ -104,7 +106,7 @@ class LayerDistribution:
                 [row.neurons - row.low for row in rows],
                 [row.high - row.neurons for row in rows],
             ]
-            ax.errorbar(range(len(rows)), heights, ends, fmt="none", ecolor="black", capsize=3)
+            ax.errorbar(range(len(rows)), heights, ends, fmt="none", ecolor=ink(), capsize=3)
         _draw_band(ax, [row.expected_low for row in rows], [row.expected_high for row in rows])
         label_layers(ax, self.layout.layers)
         ax.set_ylabel(f"of the top {sum(heights)} neurons")

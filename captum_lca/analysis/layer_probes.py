@@ -12,7 +12,9 @@ from captum_lca.activations import Activations
 from captum_lca.analysis.intervals import Estimate
 from captum_lca.analysis.retraining import Retrained, Retraining
 from captum_lca.analysis.score_axis import score_name
+from captum_lca.colours import ink
 from captum_lca.layer_axis import label_layers
+from captum_lca.notebook import NotebookTable
 from captum_lca.probes.labels import Labels
 
 if TYPE_CHECKING:
@@ -42,7 +44,7 @@ class LayerProbe:
 
 
 @dataclass(frozen=True)
-class LayerProbes:
+class LayerProbes(NotebookTable):
     """Probes of single layers, beside the probe of all."""
 
     metric: str
@@ -73,7 +75,7 @@ class LayerProbes:
             label = "this and all before"
             ends = [below, above]
             ax.errorbar(places, table["cumulative"], ends, color="#D55E00", label=label, **style)
-        ax.axhline(self.full.value, color="black", linewidth=1, linestyle=":", label="all layers")
+        ax.axhline(self.full.value, color=ink(), linewidth=1, linestyle=":", label="all layers")
         label_layers(ax, list(table["layer"]))
         ax.set_ylabel(score_name(self.metric))
         ax.legend(frameon=False)

@@ -12,7 +12,9 @@ from captum_lca.activations import Activations
 from captum_lca.analysis.intervals import Estimate
 from captum_lca.analysis.retraining import Retraining
 from captum_lca.analysis.score_axis import score_name
+from captum_lca.colours import ink
 from captum_lca.layer_axis import label_layers
+from captum_lca.notebook import NotebookTable
 from captum_lca.probes.labels import Labels
 
 if TYPE_CHECKING:
@@ -40,7 +42,7 @@ class LayerLoss:
 
 
 @dataclass(frozen=True)
-class LayerRedundancy:
+class LayerRedundancy(NotebookTable):
     """What single layers add to all the others.
 
     Source: Dalvi, Sajjad, Durrani & Belinkov (EMNLP 2020), layer-level redundancy.
@@ -79,7 +81,7 @@ class LayerRedundancy:
             below, above = table[kind] - table[f"{kind}_low"], table[f"{kind}_high"] - table[kind]
             style: dict[str, Any] = {"marker": "o", "capsize": 3, "color": colour}
             ax.errorbar(range(len(table)), table[kind], [below, above], label=label, **style)
-        ax.axhline(0, color="black", linewidth=1, linestyle=":")
+        ax.axhline(0, color=ink(), linewidth=1, linestyle=":")
         label_layers(ax, list(table["layer"]))
         ax.set_ylabel(f"{score_name(self.metric)} less that of all")
         ax.legend(frameon=False)

@@ -11,6 +11,7 @@ from torch import Tensor
 from captum_lca.activations import Activations, as_store
 from captum_lca.distributed import largest
 from captum_lca.neurons import NeuronLayout
+from captum_lca.notebook import NotebookTable
 
 LEAST_VALUE = 100.0
 LEAST_RATIO = 1000.0
@@ -19,7 +20,7 @@ SAMPLE_ROWS = 2048
 
 
 @dataclass(frozen=True)
-class MassiveActivations:
+class MassiveActivations(NotebookTable):
     """Neurons with massive activations.
 
     They come near the limit of float16, dominate means, and decide any ablation that hits one.

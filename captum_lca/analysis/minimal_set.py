@@ -16,8 +16,9 @@ from captum_lca.analysis.growth import RESOLUTION, Growth, sizes
 from captum_lca.analysis.intervals import Estimate
 from captum_lca.analysis.retraining import Retraining
 from captum_lca.analysis.score_axis import score_name
-from captum_lca.colours import COLOURS
+from captum_lca.colours import COLOURS, ink
 from captum_lca.neurons import NeuronRanking
+from captum_lca.notebook import NotebookTable
 from captum_lca.plot_text import literal
 from captum_lca.probes.labels import Labels
 
@@ -48,7 +49,7 @@ class SizePoint:
 
 
 @dataclass(frozen=True)
-class MinimalSet:
+class MinimalSet(NotebookTable):
     """The smallest top-N of a ranking that still predicts the property.
 
     Source: Durrani, Dalvi & Sajjad (2023), minimal neuron selection.
@@ -98,8 +99,8 @@ class MinimalSet:
             ax.fill_between(x, y - spread, y + spread, color=colour, alpha=0.25, linewidth=0)
             ax.plot(enough, y[x.index(enough)], "o", color=colour, fillstyle="none", markersize=10)
         lowest = self.full_accuracy - self.delta
-        ax.axhspan(lowest, self.full_accuracy, color="black", alpha=0.15, linewidth=0)
-        ax.axhline(self.full_accuracy, color="black", linewidth=1, linestyle=":")
+        ax.axhspan(lowest, self.full_accuracy, color=ink(), alpha=0.15, linewidth=0)
+        ax.axhline(self.full_accuracy, color=ink(), linewidth=1, linestyle=":")
         ax.set_xscale("log")
         ax.xaxis.set_major_formatter("{x:,.0f}")
         ax.set_xlabel("neurons")

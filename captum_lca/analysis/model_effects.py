@@ -26,9 +26,10 @@ from captum_lca.analysis.massive import MassiveActivations, massive_activations
 from captum_lca.analysis.neuron_choices import allowed_neurons, top_of
 from captum_lca.analysis.sentence_bootstrap import SentenceBootstrap
 from captum_lca.analysis.word_predictions import Predictor
-from captum_lca.colours import CHOICES
+from captum_lca.colours import CHOICES, ink
 from captum_lca.corpora import Corpus
 from captum_lca.neurons import NeuronRanking
+from captum_lca.notebook import NotebookTable
 from captum_lca.plot_text import literal
 from captum_lca.probes import LinearProbe
 
@@ -39,7 +40,7 @@ AT = ("later", "class", "everywhere")
 
 
 @dataclass(frozen=True)
-class ModelEffects:
+class ModelEffects(NotebookTable):
     """What ablating top, random and bottom neurons does to a model.
 
     Random and bottom neurons are from the same layers as the top ones, in the same numbers.
@@ -120,11 +121,11 @@ class ModelEffects:
                 marker="o",
                 linestyle="-" if words == "class" else ":",
                 color=CHOICES[choice],
-                markerfacecolor=CHOICES[choice] if words == "class" else "white",
+                markerfacecolor=CHOICES[choice] if words == "class" else ax.get_facecolor(),
                 capsize=2,
                 label=f"{choice}, {literal(target) if words == 'class' else 'other words'}",
             )
-        ax.axhline(0, color="black", linewidth=0.8)
+        ax.axhline(0, color=ink(), linewidth=0.8)
         ax.set_xticks(range(len(counts)), [str(count) for count in counts])
         ax.set_xlabel("neurons ablated")
         ax.set_ylabel(f"change of {measure}" + ("" if measure == "accuracy" else " (nats)"))

@@ -23,8 +23,9 @@ from captum_lca.analysis.held_out import Groups
 from captum_lca.analysis.intervals import Estimate
 from captum_lca.analysis.layer_probes import LayerProbes, layer_probes
 from captum_lca.analysis.minimal_set import MinimalSet, minimal_set
-from captum_lca.colours import COLOURS
+from captum_lca.colours import COLOURS, ink
 from captum_lca.neurons import NeuronRanking
+from captum_lca.notebook import NotebookTable
 from captum_lca.plot_text import literal
 from captum_lca.probes import fit_elastic_net
 from captum_lca.probes.labels import Labels
@@ -83,7 +84,7 @@ class ModelProfile:
 
 
 @dataclass(frozen=True)
-class ModelComparison:
+class ModelComparison(NotebookTable):
     """One property in several models.
 
     Source: Durrani, Dalvi & Sajjad (2023), the comparison of architectures.
@@ -129,7 +130,7 @@ class ModelComparison:
                 ends = [[centre.value - centre.low], [centre.high - centre.value]]
             height = highest * (1.08 + 0.06 * number)
             ax.errorbar([centre.value], [height], xerr=ends, fmt="x", color=colour, capsize=3)
-        ax.axhline(1, color="black", linewidth=1, linestyle=":")
+        ax.axhline(1, color=ink(), linewidth=1, linestyle=":")
         ax.set_xlim(-0.03, 1.03)
         ax.set_ylim(bottom=0)
         ax.set_xlabel("relative depth (0: first layer, 1: last)")

@@ -10,12 +10,13 @@ from scipy.stats import hypergeom
 from torch import Tensor
 
 from captum_lca.neurons import NeuronLayout, NeuronRanking, as_neuron_ids
+from captum_lca.notebook import NotebookTable
 
 CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True)
-class Overlap:
+class Overlap(NotebookTable):
     """How many neurons two choices share, beside what two random choices of their sizes would.
 
     The neurons that random choices share follow the hypergeometric distribution.

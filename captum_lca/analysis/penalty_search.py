@@ -13,6 +13,7 @@ from captum_lca.ablation import ablated
 from captum_lca.analysis.held_out import is_unlabelled
 from captum_lca.analysis.penalty_grid import L1S, L2S, PenaltyGrid, plot_grid
 from captum_lca.analysis.study import LabelledActivations
+from captum_lca.notebook import NotebookTable
 from captum_lca.probes import LinearProbe, fit_elastic_net
 from captum_lca.probes.joint_scores import score_together
 from captum_lca.probes.path import neurons_used, report_of
@@ -56,7 +57,7 @@ class PenaltyPoint:
 
 
 @dataclass(frozen=True)
-class PenaltySearch:
+class PenaltySearch(NotebookTable):
     """Ablation scores over a grid of penalties.
 
     Source: Durrani, Dalvi & Sajjad (2023), the search for the strengths of the elastic net.

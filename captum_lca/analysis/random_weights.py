@@ -12,6 +12,7 @@ from tqdm.auto import tqdm
 
 from captum_lca.activations import extract, random_twin
 from captum_lca.corpora import Corpus
+from captum_lca.notebook import NotebookTable
 from captum_lca.probes import fit_elastic_net
 from captum_lca.probes.joint_scores import score_together
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class RandomWeights:
+class RandomWeights(NotebookTable):
     """A probe on a trained model, beside probes on the same architecture with random weights."""
 
     metric: str

@@ -14,9 +14,10 @@ from torch import Tensor
 
 from captum_lca.activations import Activations, ActivationStore, as_store
 from captum_lca.analysis.selectivity import words_of
-from captum_lca.colours import COLOURS
+from captum_lca.colours import COLOURS, ink
 from captum_lca.distributed import joined
 from captum_lca.neurons import as_neuron_ids
+from captum_lca.notebook import NotebookTable
 from captum_lca.plot_text import literal
 from captum_lca.probes.labels import Labels, encode_labels
 from captum_lca.probes.rows import aligned_labels
@@ -32,7 +33,7 @@ LONGEST_LABEL = 20
 
 
 @dataclass(frozen=True)
-class NeuronResponses:
+class NeuronResponses(NotebookTable):
     """The words that move a neuron most, up and down, in standard deviations from its mean."""
 
     neuron: int
@@ -68,16 +69,23 @@ class NeuronResponses:
             for word, count in zip(table["word"], table["count"], strict=True)
         ]
         ax.set_yticks(list(places), names)
-        ax.axvline(0, color="black", linewidth=1)
+        ax.axvline(0, color=ink(), linewidth=1)
         if table.empty:
-            ax.text(0, 0, "no word moves it", ha="center", va="center", backgroundcolor="white")
+            ax.text(
+                0,
+                0,
+                "no word moves it",
+                ha="center",
+                va="center",
+                backgroundcolor=ax.get_facecolor(),
+            )
         ax.set_xlabel("mean activation (standard deviations)")
         ax.set_title(f"neuron {self.index} of {literal(self.layer)}", fontsize="medium")
         return ax
 
 
 @dataclass(frozen=True)
-class ActivationHistograms:
+class ActivationHistograms(NotebookTable):
     """How a neuron's activations are spread in each class, in bins shared by all classes."""
 
     neuron: int

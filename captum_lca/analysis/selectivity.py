@@ -12,8 +12,10 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from captum_lca.activations import Activations, ActivationStore, as_store
+from captum_lca.colours import ink
 from captum_lca.corpora import Corpus, Label, control_task
 from captum_lca.neurons import as_neuron_ids
+from captum_lca.notebook import NotebookTable
 from captum_lca.plot_text import literal
 from captum_lca.probes import LinearProbe, evaluate, fit_elastic_net
 from captum_lca.probes.joint_scores import score_together
@@ -59,7 +61,7 @@ class ProbeSelectivity:
 
 
 @dataclass(frozen=True)
-class Selectivity:
+class Selectivity(NotebookTable):
     """What a probe knows beyond what it can memorise.
 
     In a control task every word type has one random label, drawn from the task's own labels: a
@@ -124,7 +126,7 @@ class Selectivity:
             (self.majority_accuracy, ":", "majority class"),
         ):
             if value is not None:
-                ax.axhline(value, color="black", linewidth=1, linestyle=style, label=name)
+                ax.axhline(value, color=ink(), linewidth=1, linestyle=style, label=name)
         ax.set_xticks(
             places, [f"{literal(probe.name)}\n({probe.neurons})" for probe in self.probes]
         )

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from captum_lca.analysis.overlap import check_same_neurons, top_salient
 from captum_lca.neurons import NeuronLayout, NeuronRanking
+from captum_lca.notebook import NotebookTable
 from captum_lca.plot_text import literal
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class SharedNeurons:
+class SharedNeurons(NotebookTable):
     """Which neurons are among the top of several rankings."""
 
     names: tuple[str, ...]

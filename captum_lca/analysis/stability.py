@@ -18,8 +18,9 @@ from captum_lca.activations import Activations, ActivationStore, as_store
 from captum_lca.analysis.agreement import ranks_of, spearman
 from captum_lca.analysis.held_out import Groups, sentence_numbers
 from captum_lca.analysis.overlap import top_overlap, top_salient
-from captum_lca.colours import BLUE, GREEN, VERMILION
+from captum_lca.colours import BLUE, GREEN, VERMILION, ink
 from captum_lca.neurons import NeuronLayout, NeuronRanking
+from captum_lca.notebook import NotebookTable
 from captum_lca.probes import ElasticNet, LinearProbe, fit_probe
 from captum_lca.probes.labels import Labels
 from captum_lca.rankings import weight_mass
@@ -54,7 +55,7 @@ class SourceStability:
 
 
 @dataclass(frozen=True)
-class Stability:
+class Stability(NotebookTable):
     """How a ranking by weight mass changes with the sample, the seed and the penalty."""
 
     count: int
@@ -124,7 +125,7 @@ class Stability:
             reach = [[max(0, found.overlap - low)], [max(0, high - found.overlap)]]
             colour = SOURCE_COLOURS[found.source]
             ax.errorbar(place, found.overlap, yerr=reach, fmt="o", color=colour, capsize=4)
-        ax.axhline(self.expected, color="black", linewidth=1, linestyle=":", label="chance")
+        ax.axhline(self.expected, color=ink(), linewidth=1, linestyle=":", label="chance")
         names = [f"{found.source}\n({found.rankings} fits)" for found in self.sources]
         ax.set_xticks(range(len(names)), names)
         ax.set_xlim(-0.5, len(names) - 0.5)

@@ -12,6 +12,7 @@ from captum_lca.ablation import ProbeAblation, ablate_probe
 from captum_lca.activations import ActivationStore
 from captum_lca.analysis.massive import MassiveActivations, massive_activations
 from captum_lca.neurons import NeuronRanking
+from captum_lca.notebook import NotebookTable
 from captum_lca.probes import (
     ClassificationScores,
     LinearProbe,
@@ -36,7 +37,7 @@ class LabelledActivations:
 
 
 @dataclass(frozen=True)
-class PropertyStudy:
+class PropertyStudy(NotebookTable):
     """A property's probe, its scores on held-out words, the ranking, and the ablation."""
 
     property: str

@@ -21,6 +21,7 @@ from sklearn.metrics import (
 )
 
 from captum_lca.activations import Activations, as_store
+from captum_lca.notebook import NotebookTable
 from captum_lca.probes.labels import Labels, Targets, as_list, encode_labels, is_missing
 from captum_lca.probes.linear_probe import LinearProbe
 from captum_lca.probes.rows import aligned_labels
@@ -45,7 +46,7 @@ class ClassScore:
 
 
 @dataclass(frozen=True)
-class ClassificationScores:
+class ClassificationScores(NotebookTable):
     """Scores of predicted classes, and the baselines to hold them against."""
 
     rows: int
@@ -77,7 +78,7 @@ class ClassificationScores:
 
 
 @dataclass(frozen=True)
-class RegressionScores:
+class RegressionScores(NotebookTable):
     """Scores of predicted numbers, and the baseline to hold them against."""
 
     rows: int

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from captum_lca.activations import Activations
+from captum_lca.notebook import NotebookTable
 from captum_lca.probes.fit import fit_elastic_net
 from captum_lca.probes.labels import Labels
 from captum_lca.probes.linear_probe import FitReport, LinearProbe
@@ -23,7 +24,7 @@ BEYOND_ALL = 1e30
 
 
 @dataclass(frozen=True)
-class ElasticNetPath:
+class ElasticNetPath(NotebookTable):
     """Probes of the same data, from the strongest l1 to the weakest."""
 
     probes: tuple[LinearProbe, ...]

@@ -1,6 +1,7 @@
 """Results as files, tables and pictures."""
 
 from captum_lca.report.answer import Answer
+from captum_lca.report.captum_records import visualization_records
 from captum_lca.report.comparison_report import comparison_report
 from captum_lca.report.csv_files import read_csv, write_csv
 from captum_lca.report.effects_folder import write_effects
@@ -17,6 +18,7 @@ __all__ = [
     "search_table",
     "study_report",
     "study_table",
+    "visualization_records",
     "write_answer",
     "write_comparison",
     "write_csv",
