@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import re
 import secrets
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from pathlib import Path
 
 from filelock import FileLock, Timeout
-from safetensors import SafetensorError
-from safetensors.torch import save_file
-from torch import Tensor
 
 from captum_lca.distributed import of_first
 
@@ -23,6 +20,7 @@ LOCK_FILE = ".lock"
 """Stays in a folder; what counts is whether a process holds it."""
 UNFINISHED = re.compile(r".+\.[0-9a-f]{8}\.part")
 """Names of files that are being written, or were when their process died."""
+_records: ContextVar[tuple[list[Path], ...]] = ContextVar("records", default=())
 
 
 def sha256_of(path: Path) -> str:
@@ -32,6 +30,17 @@ def sha256_of(path: Path) -> str:
         while chunk := file.read(CHUNK):
             digest.update(chunk)
     return digest.hexdigest()
+
+
+@contextmanager
+def recorded() -> Iterator[list[Path]]:
+    """Within the context the list gains the name of every file that is written."""
+    paths: list[Path] = []
+    token = _records.set((*_records.get(), paths))
+    try:
+        yield paths
+    finally:
+        _records.reset(token)
 
 
 def write_aside(path: Path, write: Callable[[Path], object]) -> None:
@@ -62,30 +71,13 @@ def write_aside(path: Path, write: Callable[[Path], object]) -> None:
             raise OSError(error.errno, error.strerror, str(path)) from error
         raise
     _to_disk(path.parent)
+    for paths in _records.get():
+        paths.append(path)
 
 
 def write_text(path: Path, text: str) -> None:
     """Write a text in UTF-8, aside."""
     write_aside(path, lambda aside: aside.write_text(text, encoding="utf-8"))
-
-
-def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
-    """Write a safetensors file, aside; the same content gives the same bytes.
-
-    Args:
-        path: The final name.
-        tensors: Contiguous ones, by name.
-        metadata: Texts by name, for the file's header.
-    """
-
-    def write(aside: Path) -> None:
-        try:
-            save_file(dict(tensors), aside, metadata=dict(metadata))
-            _sort_metadata(aside)
-        except SafetensorError as error:  # what the system said is in its text only
-            raise OSError(f"{path}: {error}") from error
-
-    write_aside(path, write)
 
 
 def remove_unfinished(folder: Path) -> None:
@@ -124,17 +116,6 @@ def locked(folder: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
-
-
-def _sort_metadata(path: Path) -> None:
-    """Sort the texts in a safetensors header: they are written in another order every time."""
-    with path.open("r+b") as file:
-        length = int.from_bytes(file.read(8), "little")
-        header = json.loads(file.read(length))
-        header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
-        text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
-        file.seek(8)
-        file.write(text.ljust(length))
 
 
 def _to_disk(path: Path) -> None:

@@ -14,11 +14,10 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from captum_lca.files import write_tensors
 from captum_lca.json_text import parsed
 from captum_lca.layer_axis import label_layers
 from captum_lca.notebook import NotebookTable
-from captum_lca.tensor_files import class_names, read_tensors
+from captum_lca.tensor_files import class_names, read_tensors, write_tensors
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -1,12 +1,15 @@
-"""Processes that start in no time: forks of one that has imported everything."""
+"""Processes that start in no time, because they fork; and that die where a test wants them to."""
 
 import json
 import os
 import signal
 import socket
 import traceback
+from pathlib import Path
 
 import torch
+
+from captum_lca.distributed import process_group
 
 PATIENCE = 120
 """Seconds after which a process that hangs is killed."""
@@ -18,13 +21,13 @@ def forked(work):
     Returns:
         Its number, for :func:`ended`.
     """
-    torch.set_num_threads(1)  # threads don't survive a fork
     process = os.fork()
     if process:
         return process
     status = 1
     try:
         signal.alarm(PATIENCE)
+        torch.set_num_threads(1)  # threads don't survive a fork
         status = int(work() or 0)
     except BaseException:
         traceback.print_exc()
@@ -38,9 +41,9 @@ def ended(process):
 
 
 def rank_processes(count, work):
-    """Run ``work(rank)`` in so many processes, as torchrun would start them; their exit statuses.
+    """Run ``work(rank)`` in so many processes, as torchrun would start them: their exit statuses.
 
-    With a count of 1 it runs in a process without a group.
+    A single one has no process group.
     """
     with socket.socket() as free:
         free.bind(("localhost", 0))
@@ -52,8 +55,6 @@ def rank_processes(count, work):
                 "MASTER_ADDR": "localhost", "MASTER_PORT": port,
                 "WORLD_SIZE": str(count), "RANK": str(rank), "LOCAL_RANK": str(rank),
             }  # fmt: skip
-        from captum_lca.distributed import process_group
-
         with process_group():
             return work(rank)
 
@@ -81,3 +82,34 @@ def results_by_ranks(work, folder):
         assert rank_processes(count, written) == [0] * count
         found[count] = [json.loads(file.read_text(encoding="utf-8")) for file in files]
     return found
+
+
+def die_at_write(number, named):
+    """Have this process die at its write of this number, counted from 0.
+
+    Args:
+        number: Of the write, through the package's file layer.
+        named: Whether it dies after the file has its final name; else while the file is written
+            under another one, half-way through.
+    """
+    rename, writes = Path.replace, iter(range(number + 1))
+
+    def replace(aside, path):
+        is_last = next(writes) == number
+        if is_last and not named:
+            os.truncate(aside, aside.stat().st_size // 2)
+            os.kill(os.getpid(), signal.SIGKILL)
+        rename(aside, path)
+        if is_last:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    Path.replace = replace
+
+
+def contents(folder):
+    """Every file in a folder and in those inside it, by name."""
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }

@@ -4,17 +4,13 @@ import resource
 import signal
 import time
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import ClassVar
 
 import pytest
 import torch
 from forking import ended, forked
-from hypothesis import given
-from hypothesis import strategies as st
-from safetensors import safe_open
 
-from captum_lca.files import locked, remove_unfinished, write_aside, write_tensors, write_text
+from captum_lca.files import locked, remove_unfinished, write_aside, write_text
+from captum_lca.tensor_files import write_tensors
 
 NOBODY = 65534
 """A user who may write nowhere."""
@@ -81,26 +77,6 @@ class TestWritingAside:
         write_tensors(tmp_path / "tensors", {"a": torch.zeros(1)}, {})
         first, second = (path.stat().st_mode for path in tmp_path.iterdir())
         assert first == second
-
-
-class TestTensors:
-    TEXTS: ClassVar = {name: f'"{name}\n\x01é\U0001f600' for name in "gfedcba"}
-
-    def test_the_same_content_gives_the_same_bytes(self, tmp_path):
-        for number, texts in enumerate((self.TEXTS, dict(sorted(self.TEXTS.items())))):
-            write_tensors(tmp_path / str(number), {"x": torch.ones(3), "y": torch.ones(2)}, texts)
-        assert (tmp_path / "0").read_bytes() == (tmp_path / "1").read_bytes()
-        with safe_open(tmp_path / "0", framework="pt") as file:
-            assert file.metadata() == self.TEXTS
-            assert file.get_tensor("y").tolist() == [1, 1]
-
-    @given(st.dictionaries(st.text(), st.text()))
-    def test_any_texts(self, texts):
-        with TemporaryDirectory() as folder:
-            write_tensors(Path(folder) / "file", {"x": torch.arange(3.0)}, texts)
-            with safe_open(Path(folder) / "file", framework="pt") as file:
-                assert (file.metadata() or {}) == texts
-                assert file.get_tensor("x").tolist() == [0, 1, 2]
 
 
 class TestUnfinished:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-import torch
 from torch import Tensor, nn
+
+from captum_lca.tensor_files import bytes_of
 
 
 def fingerprint_model(model: nn.Module) -> str:
@@ -18,9 +19,7 @@ def fingerprint_model(model: nn.Module) -> str:
     digest = hashlib.sha256()
     for name, parameter in model.state_dict().items():
         digest.update(f"{name} {parameter.dtype} {tuple(parameter.shape)}".encode())
-        held = _fetched(model, name) if parameter.is_meta else parameter
-        values = held.detach().cpu().contiguous().flatten()
-        digest.update(values.view(torch.uint8).numpy().data)
+        digest.update(bytes_of(_fetched(model, name) if parameter.is_meta else parameter))
     return digest.hexdigest()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,8 +17,9 @@ from captum_lca.activations.store_index import (
     StoreError,
     shard_name,
 )
-from captum_lca.files import sha256_of, write_tensors
+from captum_lca.files import sha256_of
 from captum_lca.json_text import parsed
+from captum_lca.tensor_files import check_sum, write_tensors
 
 NOTES = "notes"
 """Name of the notes in a shard's header."""
@@ -60,7 +60,7 @@ class Shard:
 
 
 def write_shard(folder: Path, number: int, rows: Tensor, notes: ShardNotes) -> Shard:
-    """Write one shard; its header carries the notes and a checksum of the rows.
+    """Write one shard; its header carries the notes.
 
     Args:
         folder: The store.
@@ -69,9 +69,7 @@ def write_shard(folder: Path, number: int, rows: Tensor, notes: ShardNotes) -> S
         notes: What the rows were made from.
     """
     path = folder / shard_name(number)
-    rows = rows.contiguous()
-    told = {"rows_sha256": _checksum(rows), **asdict(notes)}
-    write_tensors(path, {TENSOR_NAME: rows}, {NOTES: json.dumps(told)})
+    write_tensors(path, {TENSOR_NAME: rows.contiguous()}, {NOTES: json.dumps(asdict(notes))})
     return _shard(path, rows, notes)
 
 
@@ -86,22 +84,19 @@ def read_shard(folder: Path, number: int) -> Shard | None:
         return None
     try:
         with safe_open(path, framework="pt") as file:
-            told = parsed((file.metadata() or {}).get(NOTES, "{}"), NOTES)
+            texts = file.metadata() or {}
+            if NOTES not in texts:
+                return None
             rows = file.get_tensor(TENSOR_NAME)
-        if not told:
-            return None
-        checksum, notes = told.pop("rows_sha256"), ShardNotes(**told)
-    except (SafetensorError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise StoreError(f"{path}: truncated or changed ({error!r}); {REMEDY}") from error
-    if _checksum(rows) != checksum:
-        raise StoreError(f"{path}: changed since it was written; {REMEDY}")
+        check_sum(path, texts, {TENSOR_NAME: rows})
+        notes = ShardNotes(**parsed(texts[NOTES], path))
+    except SafetensorError as error:
+        raise StoreError(f"{path}: truncated or changed ({error}); {REMEDY}") from error
+    except (ValueError, TypeError) as error:
+        raise StoreError(f"{error}; {REMEDY}") from error
     return _shard(path, rows, notes)
 
 
 def _shard(path: Path, rows: Tensor, notes: ShardNotes) -> Shard:
     entry = ShardEntry(path.name, len(rows), path.stat().st_size, sha256_of(path))
     return Shard(entry, str(rows.dtype).removeprefix("torch."), notes)
-
-
-def _checksum(rows: Tensor) -> str:
-    return hashlib.sha256(rows.numpy().data).hexdigest()

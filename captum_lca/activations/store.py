@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -26,6 +28,7 @@ from captum_lca.corpora import Corpus
 from captum_lca.distributed import own_part, rank, ranks, same_errors
 from captum_lca.files import sha256_of
 from captum_lca.neurons import NeuronLayout
+from captum_lca.tensor_files import bytes_of
 
 T = TypeVar("T")
 
@@ -180,6 +183,17 @@ class ActivationStore:
     def missing(self) -> list[int]:
         """Words (or sentences) without a row, because the tokenizer turned them into nothing."""
         return self._index.missing
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 over the rows (of a store on disk: over its checksums) and the layout."""
+        digest = hashlib.sha256(json.dumps([self._index.dtype, self.layout.to_json()]).encode())
+        if self.folder is None:
+            for _, block in self.blocks():
+                digest.update(bytes_of(block))
+        for entry in self._index.shards:
+            digest.update(entry.sha256.encode())
+        return digest.hexdigest()
 
     def __len__(self) -> int:
         return self.rows

@@ -23,7 +23,7 @@ from captum_lca.activations.store_index import (
     check_shard,
 )
 from captum_lca.corpora import Corpus
-from captum_lca.distributed import gathered, of_first, rank, ranks
+from captum_lca.distributed import gathered, of_first, rank, ranks, same_errors
 from captum_lca.files import locked, remove_unfinished, sha256_of
 from captum_lca.neurons import NeuronLayout
 
@@ -96,10 +96,11 @@ class FolderWriter:
         Raises:
             StoreError: A shard is truncated or changed.
         """
-        for number in range(rank(), len(bounds), ranks()):
-            shard = read_shard(self.folder, number)
-            if shard and (shard.notes.first, shard.notes.stop) == bounds[number]:
-                self._mine[number] = shard
+        with same_errors():
+            for number in range(rank(), len(bounds), ranks()):
+                shard = read_shard(self.folder, number)
+                if shard and (shard.notes.first, shard.notes.stop) == bounds[number]:
+                    self._mine[number] = shard
         kept = {number for part in gathered(list(self._mine)) for number in part}
         if kept and rank() == 0:
             logger.info("%s: %d of %d shards are there", self.folder, len(kept), len(bounds))
@@ -183,9 +184,9 @@ def finished_store(folder: Path, wanted: StoreIndex, corpus: Corpus) -> Activati
     is_there = all((folder / entry.file).is_file() for entry in found.shards)
     if not (found.complete and is_there):
         return None
-    for entry in found.shards[rank() :: ranks()]:
-        check_shard(folder, entry, found, verify=True)
-    gathered(None)  # all have checked their share
+    with same_errors():
+        for entry in found.shards[rank() :: ranks()]:
+            check_shard(folder, entry, found, verify=True)
     if rank() == 0:
         logger.info("%s: complete already, nothing to extract", folder)
     if not _has_corpus(folder, found, corpus):

@@ -12,7 +12,7 @@ from tqdm.auto import tqdm
 
 from captum_lca.activations import Activations
 from captum_lca.analysis.held_out import Fold, Groups, is_unlabelled, sentence_folds
-from captum_lca.analysis.penalty_grid import L1S, L2S, PenaltyGrid
+from captum_lca.analysis.penalty_grid import L1S, L2S, PenaltyGrid, timeless
 from captum_lca.colours import COLOURS, ink
 from captum_lca.notebook import NotebookTable
 from captum_lca.probes import FitReport
@@ -92,7 +92,7 @@ class CrossValidation(NotebookTable):
         """The search as plain values for JSON."""
         sparsest = {"l1": self.sparsest.l1, "l2": self.sparsest.l2}
         chosen = {"l1": self.l1, "l2": self.l2, "within_one_error": sparsest}
-        return {"method": "cv", **chosen, **asdict(self)}
+        return {"method": "cv", **chosen, **asdict(self), "points": timeless(self.points)}
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Scores over l1 with their standard errors, one line per l2, the choice ringed."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -60,6 +61,15 @@ class PenaltyGrid:
         """
         for l2 in self.l2s:
             yield from fit_along(activations, labels, self.l1s, l2=l2, **options)
+
+
+def timeless(points: Sequence[Any]) -> list[dict[str, Any]]:
+    """The fields of points, but for ``seconds``: what a file holds of them is the same every time.
+
+    Args:
+        points: Instances of one dataclass.
+    """
+    return [{k: v for k, v in asdict(point).items() if k != "seconds"} for point in points]
 
 
 def plot_grid(

@@ -11,7 +11,7 @@ from tqdm.auto import tqdm
 
 from captum_lca.ablation import ablated
 from captum_lca.analysis.held_out import is_unlabelled
-from captum_lca.analysis.penalty_grid import L1S, L2S, PenaltyGrid, plot_grid
+from captum_lca.analysis.penalty_grid import L1S, L2S, PenaltyGrid, plot_grid, timeless
 from captum_lca.analysis.study import LabelledActivations
 from captum_lca.notebook import NotebookTable
 from captum_lca.probes import LinearProbe, fit_elastic_net
@@ -92,7 +92,8 @@ class PenaltySearch(NotebookTable):
 
     def summary(self) -> dict[str, Any]:
         """The search as plain values for JSON."""
-        return {"method": "ablation", "l1": self.l1, "l2": self.l2, **asdict(self)}
+        chosen = {"l1": self.l1, "l2": self.l2}
+        return {"method": "ablation", **chosen, **asdict(self), "points": timeless(self.points)}
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """The scores as a map over l1 and l2, the choice framed."""

@@ -70,7 +70,7 @@ class PropertyStudy(NotebookTable):
             "ranking": self.ranking.method,
             "neurons": self.probe.layout.size,
             "layers": self.probe.layout.to_json(),
-            "fit": asdict(report) if report else None,
+            "fit": report.summary() if report else None,
             "test": asdict(self.scores),
             "ablation": asdict(self.ablation),
             "top_neurons_by_layer": {

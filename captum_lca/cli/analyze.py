@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
+import json
 import os
 import re
 import textwrap
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from captum_lca import __version__
+from captum_lca.activations import ActivationStore
+from captum_lca.activations.store_writing import MODEL_NAME
 from captum_lca.analysis import (
     CrossValidation,
     LabelledActivations,
@@ -23,9 +28,9 @@ from captum_lca.analysis import (
     study_property,
 )
 from captum_lca.cli.answers import ANSWERS, answers_of, check_asked
-from captum_lca.cli.evidence import Evidence
+from captum_lca.cli.evidence import Evidence, ranked
 from captum_lca.cli.extract import unit_of
-from captum_lca.cli.halves import HELD_OUT, check_labels, labelled, read_halves, stores_of
+from captum_lca.cli.halves import HELD_OUT, Half, check_labels, labelled, read_halves, stores_of
 from captum_lca.cli.options import (
     FORMATS,
     Parser,
@@ -35,6 +40,7 @@ from captum_lca.cli.options import (
     add_search_options,
 )
 from captum_lca.cli.printing import is_watched, say
+from captum_lca.cli.run_folder import run_folder
 from captum_lca.neurons import NeuronRanking
 from captum_lca.probes.labels import encode_labels
 from captum_lca.rankings import METHODS
@@ -74,46 +80,63 @@ def run(options: argparse.Namespace) -> None:
         check_labels(train.corpus, test.corpus, name)
         numeric = encode_labels(train.corpus.labels_of(name)).is_regression
         check_asked(options, name, unit_of(train.corpus, name), numeric)
-    stores = stores_of((train, test), names, options)
     out = Path(options.out)
-    for name in names:
-        train_half, test_half = (
-            labelled(stores[half.name, unit_of(half.corpus, name)], half.corpus, name)
-            for half in (train, test)
-        )
-        search = _searched(train_half, options)
-        chosen = search or options
-        penalty = {"l1": chosen.l1, "l2": chosen.l2}
-        study = study_property(
-            name,
-            train_half,
-            test_half,
-            ranking=_ranked(train_half, options),
-            **penalty,
-            baselines=("mean", "zero", "retrained") if options.retrain else ("mean", "zero"),
-            draws=options.draws,
-            seed=options.seed,
-            device=options.device,
-            progress=is_watched(),
-        )
-        folder = out if len(names) == 1 else out / file_name(name)
-        answers = answers_of(Evidence(study, train_half, test_half, options, penalty))
-        sources = sources_of(train_half, test_half, folder)
-        write_study(study, folder, settings_of(options), search, answers, sources, train_half)
-        say(study_table(study))
-        if search:
-            say(search_table(search))
-        for answer in answers:
-            say(textwrap.fill(f"  {answer.line}", LINE, subsequent_indent="    "))
-        say(f"  results in {folder}: open {REPORT_FILE}\n")
+    with run_folder(out, settings_of(options)) as folder:
+        stores = stores_of((train, test), names, options)
+        folder.begin(inputs_of(stores, (train, test), names))
+        for name in names:
+            place = out if len(names) == 1 else out / file_name(name)
+            if folder.has(name, place):
+                say(f"{name}: complete already, in {place}: nothing to do")
+                continue
+            train_half, test_half = (
+                labelled(stores[half.name, unit_of(half.corpus, name)], half.corpus, name)
+                for half in (train, test)
+            )
+            with folder.making(name, place):
+                _study(name, train_half, test_half, options, place)
     say(f"done in {time.perf_counter() - began:.0f} s")
+
+
+def _study(
+    name: str,
+    train: LabelledActivations,
+    test: LabelledActivations,
+    options: argparse.Namespace,
+    folder: Path,
+) -> None:
+    """Study one property, and write and print the results."""
+    search = _searched(train, options)
+    chosen = search or options
+    penalty = {"l1": chosen.l1, "l2": chosen.l2}
+    study = study_property(
+        name,
+        train,
+        test,
+        ranking=_ranked(train, options),
+        **penalty,
+        baselines=("mean", "zero", "retrained") if options.retrain else ("mean", "zero"),
+        draws=options.draws,
+        seed=options.seed,
+        device=options.device,
+        progress=is_watched(),
+    )
+    answers = answers_of(Evidence(study, train, test, options, penalty))
+    sources = sources_of(train, test, folder)
+    write_study(study, folder, settings_of(options), search, answers, sources, train)
+    say(study_table(study))
+    if search:
+        say(search_table(search))
+    for answer in answers:
+        say(textwrap.fill(f"  {answer.line}", LINE, subsequent_indent="    "))
+    say(f"  results in {folder}: open {REPORT_FILE}\n")
 
 
 def _ranked(train: LabelledActivations, options: argparse.Namespace) -> NeuronRanking | None:
     """The ranking that was asked for; None for that of the study's own probe."""
     if options.ranking == "weight_mass":
         return None
-    return METHODS[options.ranking](train.activations, train.labels, seed=options.seed)
+    return ranked(options.ranking, train.activations, train.labels, options.seed)
 
 
 def _searched(
@@ -133,6 +156,24 @@ def _searched(
         return cross_validate_penalties(train.activations, train.labels, **settings)
     kept, validation = hold_out(train, HELD_OUT, options.seed)
     return search_penalties(kept, validation, **settings)
+
+
+def inputs_of(
+    stores: Mapping[tuple[str, str], ActivationStore], halves: Sequence[Half], names: Sequence[str]
+) -> dict[str, Any]:
+    """What tells the activations and labels of a study from others."""
+    told: dict[str, Any] = {}
+    for (half_name, unit), store in sorted(stores.items()):
+        told |= {
+            f"{half_name} {unit}s: {key}": value
+            for key, value in {**store.settings, "activations": store.fingerprint}.items()
+            if key != MODEL_NAME
+        }
+    for half in halves:
+        for name in names:
+            labels = json.dumps(half.corpus.labels_of(name))
+            told[f"{half.name} labels: {name}"] = hashlib.sha256(labels.encode()).hexdigest()
+    return told
 
 
 def sources_of(

@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from captum_lca.activations import ActivationStore
 from captum_lca.analysis import LabelledActivations, MinimalSet, PropertyStudy, minimal_set
 from captum_lca.cli.printing import is_watched
+from captum_lca.kept import kept
 from captum_lca.neurons import NeuronRanking
+from captum_lca.probes.labels import Labels
 from captum_lca.rankings import METHODS
 
 FOR_NUMBERS = ("weight_mass", "anova_f", "random_order", "stepwise_selection")
@@ -52,7 +55,7 @@ class Evidence:
         names = FOR_NUMBERS if self.study.probe.is_regression else tuple(METHODS)
         mine = self.study.ranking
         return {mine.method: mine} | {
-            name: METHODS[name](*self.data, seed=self.options.seed)
+            name: ranked(name, *self.data, self.options.seed)
             for name in names
             if name != mine.method
         }
@@ -72,3 +75,20 @@ class Evidence:
             device=self.options.device,
             **self.again,
         )
+
+
+def ranked(name: str, activations: ActivationStore, labels: Labels, seed: int) -> NeuronRanking:
+    """The ranking of a method, kept until the study is complete.
+
+    Args:
+        name: Of the method.
+        activations: Training rows × neurons.
+        labels: One per row.
+        seed: Of its random choices.
+    """
+    return kept(
+        {"ranking": name, "activations": activations, "labels": labels, "seed": seed},
+        lambda: METHODS[name](activations, labels, seed=seed),
+        NeuronRanking.save,
+        NeuronRanking.load,
+    )

@@ -12,6 +12,7 @@ from torch import Tensor
 from captum_lca.activations import Activations, ActivationStore, as_store
 from captum_lca.neurons import NeuronLayout, as_neuron_ids
 from captum_lca.probes.formulation import Coefficients, Formulation, formulate
+from captum_lca.probes.kept_fits import keeping
 from captum_lca.probes.labels import Labels, Targets, as_list, encode_labels
 from captum_lca.probes.linear_probe import FitReport, LinearProbe
 from captum_lca.probes.penalties import ElasticNet, Penalty
@@ -65,6 +66,7 @@ def fit_elastic_net(
     return fit_probe(activations, labels, ElasticNet(l1, l2), **options)
 
 
+@keeping
 def fit_probe(
     activations: Activations,
     labels: Labels,

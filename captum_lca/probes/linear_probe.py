@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,11 @@ from torch import Tensor, nn
 
 from captum_lca.activations import Activations, as_store
 from captum_lca.distributed import joined
-from captum_lca.files import write_tensors
 from captum_lca.json_text import parsed
 from captum_lca.neurons import NeuronLayout
 from captum_lca.probes.penalties import ElasticNet, GroupLasso, Penalty
 from captum_lca.probes.rows import BLOCK
-from captum_lca.tensor_files import class_names, read_tensors
+from captum_lca.tensor_files import class_names, read_tensors, write_tensors
 
 PROBE_FORMAT = "captum_lca.probe/1"
 _TENSORS = ("weight", "bias", "mean", "scale")
@@ -51,12 +51,19 @@ class FitReport:
     """Optimality that was asked for."""
     iterations: int
     """Steps of the solver."""
-    seconds: float
-    """Wall-clock time of the fit, reading the activations included."""
     seed: int
     """Seed of the solver's random choices."""
     group: float = 0.0
     """Strength of the sum over neurons of their weights' norm over classes."""
+    seconds: float = field(default=math.nan, compare=False)
+    """Wall-clock time of the fit, reading the activations included. It is in no file: the same fit
+    writes the same files. NaN for a probe that was read from one."""
+
+    def summary(self) -> dict[str, Any]:
+        """What a file holds of it: all but the time."""
+        values = asdict(self)
+        del values["seconds"]
+        return values
 
     @property
     def penalty(self) -> Penalty:
@@ -218,7 +225,7 @@ class LinearProbe(nn.Module):
             "format": PROBE_FORMAT,
             "classes": json.dumps(self.classes),
             "layout": json.dumps(self.layout.to_json()),
-            "report": json.dumps(asdict(self.report) if self.report else None),
+            "report": json.dumps(self.report.summary() if self.report else None),
         }
         tensors = {name: getattr(self, name).contiguous().cpu() for name in _TENSORS}
         write_tensors(Path(path), tensors, metadata)

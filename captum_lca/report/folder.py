@@ -98,7 +98,8 @@ def write_answer(answer: Answer, folder: Path) -> None:
 
 
 def _write_search(search: PenaltySearch | CrossValidation, folder: Path) -> None:
-    write_csv(search.to_frame(), folder / "penalties.csv")
+    points = search.to_frame().drop(columns="seconds")
+    write_csv(points, folder / "penalties.csv")
     write_aside(folder / "penalties.png", figure_of(lambda axes: search.plot(axes[0]), 6))
 
 
