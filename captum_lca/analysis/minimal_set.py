@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from captum_lca.analysis.growth import RESOLUTION, Growth, sizes
 from captum_lca.analysis.intervals import Estimate
 from captum_lca.analysis.retraining import Retraining
 from captum_lca.analysis.score_axis import score_name
-from captum_lca.colours import COLOURS, ink
+from captum_lca.colours import COLOURS, GREY, ink
 from captum_lca.neurons import NeuronRanking
 from captum_lca.notebook import NotebookTable
 from captum_lca.plot_text import literal
@@ -89,9 +90,9 @@ class MinimalSet(NotebookTable):
 
         if ax is None:
             _, ax = plt.subplots(figsize=(6, 4), layout="constrained")
-        colours = iter(COLOURS * len(self.sizes))
+        colours = cycle(colour for colour in COLOURS if colour != GREY)
         for name, enough in self.sizes.items():
-            colour = "#7F7F7F" if name == RANDOM else next(colours)
+            colour = GREY if name == RANDOM else next(colours)
             points = [point for point in self.curve if point.ranking == name]
             x = [point.size for point in points]
             y, spread = (np.array([getattr(p, f) for p in points]) for f in ("score", "spread"))

@@ -44,7 +44,7 @@ from captum_lca.cli.run_folder import run_folder
 from captum_lca.neurons import NeuronRanking
 from captum_lca.probes.labels import encode_labels
 from captum_lca.rankings import METHODS
-from captum_lca.report import search_table, study_table, write_study
+from captum_lca.report import search_table, study_report, study_table, write_study
 from captum_lca.report.folder import REPORT_FILE
 from captum_lca.report.tables import LINE
 
@@ -123,7 +123,8 @@ def _study(
     )
     answers = answers_of(Evidence(study, train, test, options, penalty))
     sources = sources_of(train, test, folder)
-    write_study(study, folder, settings_of(options), search, answers, sources, train)
+    page = study_report(study, train, answers)
+    write_study(study, folder, settings_of(options), search, answers, sources, page)
     say(study_table(study))
     if search:
         say(search_table(search))

@@ -36,6 +36,12 @@ class Answer:
     plots: int = 1
     """How many plots there are, side by side."""
 
+    @property
+    def sentence(self) -> str:
+        """The line as a sentence, for under a heading that names the question."""
+        text = self.line.removeprefix(f"{self.name.replace('-', ' ')}: ")
+        return f"{text[:1].upper()}{text[1:]}."
+
 
 def top_count(study: PropertyStudy) -> int:
     """How many neurons count as the top ones: :data:`TOP_SHARE` of all."""

@@ -88,4 +88,7 @@ def _finding(effects: ModelEffects, target: str) -> Finding:
 
 
 def _sure(effect: ModelEffect) -> str:
-    return f"{signed(effect.change)} [{signed(effect.low)}, {signed(effect.high)}]"
+    change, low, high = (
+        f"{value:+.3f}".replace("-", "−") for value in (effect.change, effect.low, effect.high)
+    )
+    return f"{change} [{low}, {high}]"

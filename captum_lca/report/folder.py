@@ -11,12 +11,7 @@ from typing import Any
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from captum_lca.analysis import (
-    CrossValidation,
-    LabelledActivations,
-    PenaltySearch,
-    PropertyStudy,
-)
+from captum_lca.analysis import CrossValidation, PenaltySearch, PropertyStudy
 from captum_lca.files import write_aside, write_text
 from captum_lca.plot_text import literal
 from captum_lca.report.answer import Answer, top_count
@@ -35,7 +30,7 @@ def write_study(
     search: PenaltySearch | CrossValidation | None = None,
     answers: Sequence[Answer] = (),
     sources: dict[str, Any] | None = None,
-    train: LabelledActivations | None = None,
+    page: str | None = None,
 ) -> None:
     """Write ``results.json``, ``ranking.csv``, the probe, the ranking, plots and ``report.html``.
 
@@ -49,7 +44,8 @@ def write_study(
         search: How the penalties were chosen, if they were.
         answers: To further questions; ``layers`` replaces the plot of that name.
         sources: The activations behind the study; goes into ``results.json`` as it is.
-        train: Those that the probe was fitted on, for what the report shows of single neurons.
+        page: What :func:`study_report` made, if it was given the activations to read. Default: a
+            report that says nothing of what neurons respond to.
     """
     folder.mkdir(parents=True, exist_ok=True)
     top = top_count(study)
@@ -68,7 +64,7 @@ def write_study(
     write_aside(folder / "ablation.png", figure_of(lambda axes: _plot_ablation(study, axes), 9, 2))
     for answer in answers:
         write_answer(answer, folder)
-    write_text(folder / REPORT_FILE, study_report(study, train, answers))
+    write_text(folder / REPORT_FILE, page or study_report(study, answers=answers))
 
 
 def write_comparison(found: Answer, folder: Path, settings: dict[str, Any]) -> None:

@@ -18,9 +18,11 @@ from captum_lca.colours import COLOURS
 SVG, XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
 INK = "#010203"
 """Of text and axes; no plot uses it for anything else."""
+PAPER = "#ffffff"
+"""Behind plots, and within hollow marks."""
 LOOK: Any = {
     "axes.edgecolor": INK,
-    "axes.facecolor": "none",
+    "axes.facecolor": PAPER,
     "axes.labelcolor": INK,
     "axes.spines.right": False,
     "axes.spines.top": False,
@@ -36,7 +38,7 @@ NAMES = ("blue", "vermilion", "green", "purple", "orange", "sky", "grey", "ink")
 """Of the style sheet's colours, in the order of :data:`~captum_lca.colours.COLOURS`."""
 THEME = {
     **{c.lower(): f"var(--{name})" for c, name in zip(COLOURS, NAMES, strict=True)},
-    "#ffffff": "var(--paper)",
+    PAPER: "var(--paper)",
 }
 PRESENTATION = re.compile(r"\s*([\w-]+)\s*:\s*([^;]+)")
 

@@ -299,7 +299,7 @@ def test_readable_without_scripts(opened):
 def test_tables_of_other_pages(opened):
     page = opened("comparison")
     assert page.locator("h1").inner_text() == "How do these models differ?"
-    assert page.get_by_text("a <b>line</b>").is_visible()
+    assert page.get_by_text("A <b>line</b>.").is_visible()
     page.locator("details").evaluate_all("parts => parts.forEach(part => part.open = true)")
     page.get_by_role("button", name="score").click()
     cells = page.locator("tbody tr td:first-child")
