@@ -59,8 +59,8 @@ def resolve_layers(model: nn.Module, layers: object = "hidden") -> tuple[ModelLa
         The layers in the order given, without repetitions.
 
     Raises:
-        ValueError: A name or module is not in the model, or the model has no blocks to find, or
-            spreads them over several lists.
+        ValueError: A name or module is not in the model; or of a shortcut: the model has no blocks
+            to find, spreads them over several lists, or has an encoder and a decoder.
     """
     if isinstance(layers, str) or not isinstance(layers, Sequence | nn.ModuleList):
         layers = [layers]
@@ -199,6 +199,12 @@ def _blocks(model: nn.Module) -> list[tuple[str, nn.Module]]:
         raise ValueError(
             f"{type(model).__name__} has no list of blocks to take layers from; "
             f"name its layers or pass its modules"
+        )
+    halves = [n for n in lists if not {"encoder", "decoder"}.isdisjoint(n.split("."))]
+    if getattr(getattr(model, "config", None), "is_encoder_decoder", False) and len(halves) > 1:
+        raise ValueError(
+            f"{type(model).__name__} has an encoder and a decoder; pass the blocks of one: "
+            f"{' or '.join(f'model.{name}' for name in halves)}"
         )
     heaviest = _heaviest(lists)
     parent, length = heaviest.rpartition(".")[0], len(lists[heaviest])

@@ -5,6 +5,7 @@ import torch
 from small_modules import Block, Stack, names
 from tiny_models import DOWN_PROJECTIONS, LONE_BLOCK_NAMES, encoder_of, tiny
 from torch import nn
+from transformers import AutoModelForSeq2SeqLM
 
 from captum_lca.activations import ModelLayer, evaluate_layers, resolve_layers
 
@@ -139,6 +140,18 @@ class TestUnknownLayers:
         model.norms = nn.ModuleList([nn.LayerNorm(2), nn.LayerNorm(2)])
         with pytest.raises(ValueError, match=r"spread over .*blocks, norms.*name its layers"):
             resolve_layers(model)
+
+    @pytest.mark.parametrize("layers", ["hidden", "mlp", "embeddings"])
+    def test_blocks_of_an_encoder_and_a_decoder(self, layers):
+        model = tiny("bart", AutoModelForSeq2SeqLM)
+        with pytest.raises(
+            ValueError,
+            match=r"BartForConditionalGeneration has an encoder and a decoder; pass the blocks of "
+            r"one: model\.model\.encoder\.layers or model\.model\.decoder\.layers",
+        ):
+            resolve_layers(model, layers)
+        found = names(resolve_layers(model, model.model.decoder.layers))
+        assert found == [f"model.decoder.layers.{number}" for number in range(3)]
 
     @pytest.mark.parametrize("block", [nn.Linear(2, 2), nn.LayerNorm(2)])
     def test_blocks_without_mlp_neurons(self, block):
