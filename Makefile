@@ -16,7 +16,7 @@ export OMP_WAIT_POLICY ?= PASSIVE
 TRANSFORMERS4 ?= $(VENV)/transformers4
 # the tests that run models of transformers
 MODEL_TESTS := tests/activations tests/ablation tests/test_architectures.py tests/test_lca.py \
-	tests/test_captum_methods.py tests/test_captum_machinery.py
+	tests/test_captum_methods.py tests/test_captum_machinery.py tests/test_ways_to_run.py
 
 .PHONY: demo test test-transformers4 browser lint docs clean
 

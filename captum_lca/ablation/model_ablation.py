@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from captum_lca.ablation.replacements import Replacement
 from captum_lca.activations import ModelLayer, base_model, resolve_layers
+from captum_lca.activations.layers import unwrapped
 from captum_lca.activations.taps import hook_layer, uncompiled
 from captum_lca.neurons import NeuronLayout, as_neuron_ids
 
@@ -69,7 +70,7 @@ def ablating(
             ablation.calls.clear()
 
     with ExitStack() as stack:
-        for module in {id(m): m for m in (model, base_model(_unwrapped(model)))}.values():
+        for module in {id(m): m for m in (model, base_model(model))}.values():
             stack.callback(module.register_forward_pre_hook(begin).remove)
         for ablation in ablations:
             stack.callback(hook_layer(ablation.layer, ablation.visit).remove)
@@ -262,7 +263,7 @@ def find_layer(model: nn.Module, name: str) -> ModelLayer:
     Raises:
         ValueError: Neither has it, or the name means several.
     """
-    model = _unwrapped(model)
+    model = unwrapped(model)
     try:
         found = resolve_layers(base_model(model), name)
     except ValueError:
@@ -270,11 +271,3 @@ def find_layer(model: nn.Module, name: str) -> ModelLayer:
     if len(found) > 1:
         raise ValueError(f"{name!r} means {len(found)} layers; name one")
     return found[0]
-
-
-def _unwrapped(model: nn.Module) -> nn.Module:
-    """The model inside torch.compile and DataParallel."""
-    for name in ("_orig_mod", "module"):
-        if isinstance(inner := getattr(model, name, None), nn.Module):
-            return _unwrapped(inner)
-    return model

@@ -6,7 +6,7 @@ import math
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +17,7 @@ from captum_lca.activations.chunks import Chunk, chunks
 from captum_lca.activations.encoding import SentenceEncoder, Window, model_window
 from captum_lca.activations.fingerprints import fingerprint_model, fingerprint_tokenizer
 from captum_lca.activations.layer_reader import LayerReader
-from captum_lca.activations.layers import resolve_layers
+from captum_lca.activations.layers import resolve_layers, unwrapped
 from captum_lca.activations.shards import ShardNotes
 from captum_lca.activations.store import ActivationStore
 from captum_lca.activations.store_index import DTYPES, StoreIndex
@@ -149,14 +149,18 @@ def extract(
 
 
 def base_model(model: nn.Module) -> nn.Module:
-    """The model without its head; of an encoder-decoder, the encoder."""
-    base: Any = getattr(model, "base_model", model)
+    """The model without its head, as it is before it is compiled or made parallel.
+
+    Of an encoder-decoder, the encoder.
+    """
+    if not isinstance(model, nn.Module):
+        raise ValueError(f"a model must be a torch module; found {type(model).__name__}")
+    inner = unwrapped(model)
+    base: Any = getattr(inner, "base_model", inner)
     is_pair = getattr(getattr(base, "config", None), "is_encoder_decoder", False)
     if is_pair and hasattr(base, "get_encoder"):  # an encoder may carry the config of the pair
         base = base.get_encoder()
-    if not isinstance(base, nn.Module):
-        raise ValueError(f"a model must be a torch module; found {type(model).__name__}")
-    return base
+    return cast(nn.Module, base)
 
 
 def _first_window(corpus: Corpus, encoder: SentenceEncoder) -> Window:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 from torch import Tensor, nn
 
@@ -79,18 +79,23 @@ def layers_of(forward_func: Callable[..., Any], layers: Any) -> tuple[ModelLayer
     """The layers meant in a model, or in one that is only known as a function that runs it.
 
     Args:
-        forward_func: The model, a DataParallel around it, or a function.
+        forward_func: The model, what :func:`unwrapped` finds it in, or a function.
         layers: As for :func:`resolve_layers`; of a function: modules.
 
     Raises:
         ValueError: As for :func:`resolve_layers`, or a name in a function.
     """
-    if isinstance(forward_func, nn.DataParallel):
-        return resolve_layers(cast(nn.Module, forward_func.module), layers)
     if isinstance(forward_func, nn.Module):
-        return resolve_layers(forward_func, layers)
+        return resolve_layers(unwrapped(forward_func), layers)
     given = [layers] if isinstance(layers, nn.Module | ModelLayer | str) else list(layers)
     return tuple(_unnamed_layer(each, number) for number, each in enumerate(given))
+
+
+def unwrapped(model: nn.Module) -> nn.Module:
+    """The model inside torch.compile, DataParallel and DistributedDataParallel."""
+    parallel = isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel)
+    inner = getattr(model, "module" if parallel else "_orig_mod", None)
+    return unwrapped(inner) if isinstance(inner, nn.Module) else model
 
 
 def _unnamed_layer(layer: object, number: int) -> ModelLayer:
