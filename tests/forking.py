@@ -1,5 +1,6 @@
 """Processes that start in no time, because they fork; and that die where a test wants them to."""
 
+import itertools
 import json
 import os
 import signal
@@ -84,24 +85,25 @@ def results_by_ranks(work, folder):
     return found
 
 
-def die_at_write(number, named):
-    """Have this process die at its write of this number, counted from 0.
+def die_at_write(number, named=False, by=signal.SIGKILL):
+    """Have this process get a signal at its write of this number, counted from 0.
 
     Args:
         number: Of the write, through the package's file layer.
-        named: Whether it dies after the file has its final name; else while the file is written
+        named: Whether it gets it after the file has its final name; else while the file is written
             under another one, half-way through.
+        by: The signal.
     """
-    rename, writes = Path.replace, iter(range(number + 1))
+    rename, writes = Path.replace, itertools.count()
 
     def replace(aside, path):
         is_last = next(writes) == number
         if is_last and not named:
             os.truncate(aside, aside.stat().st_size // 2)
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), by)
         rename(aside, path)
         if is_last:
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), by)
 
     Path.replace = replace
 
