@@ -13,13 +13,14 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from captum_lca.distributed import of_first
+from captum_lca.distributed import of_first, rank
 
 CHUNK = 2**20
 LOCK_FILE = ".lock"
 """Stays in a folder; what counts is whether a process holds it."""
 UNFINISHED = re.compile(r".+\.[0-9a-f]{8}\.part")
 """Names of files that are being written, or were when their process died."""
+_shared: ContextVar[bool] = ContextVar("shared", default=False)
 _records: ContextVar[tuple[list[Path], ...]] = ContextVar("records", default=())
 
 
@@ -30,6 +31,16 @@ def sha256_of(path: Path) -> str:
         while chunk := file.read(CHUNK):
             digest.update(chunk)
     return digest.hexdigest()
+
+
+@contextmanager
+def written_once() -> Iterator[None]:
+    """Within the context all ranks have the same files to write, and rank 0 writes them."""
+    token = _shared.set(True)
+    try:
+        yield
+    finally:
+        _shared.reset(token)
 
 
 @contextmanager
@@ -56,6 +67,8 @@ def write_aside(path: Path, write: Callable[[Path], object]) -> None:
         OSError: With the final name: a full disk, a folder that can't be written. What is there
             of the file is removed, as it is after any other error.
     """
+    if _shared.get() and rank() > 0:
+        return
     aside = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
     try:
         aside.touch()

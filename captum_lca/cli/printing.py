@@ -6,13 +6,16 @@ import logging
 import sys
 from typing import Any
 
+from captum_lca.distributed import rank
+
 LONGEST_MESSAGE = 2000
 """Characters of an error's line: some errors list what there is, of which there may be much."""
 
 
 def say(text: str) -> None:
-    """Print results; everything that the commands print goes through here."""
-    print(printable(text))
+    """Print results, once for all ranks; everything that the commands print goes through here."""
+    if rank() == 0:
+        print(printable(text))
 
 
 def complain(text: str) -> None:
@@ -32,8 +35,9 @@ def one_line(error: BaseException) -> str:
 
 
 def show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
-    """Print a warning as one line; stands in for :func:`warnings.showwarning`."""
-    complain(f"warning: {message}")
+    """Print a warning as one line, once for all ranks; like :func:`warnings.showwarning`."""
+    if rank() == 0:
+        complain(f"warning: {message}")
 
 
 class PrintableFormatter(logging.Formatter):

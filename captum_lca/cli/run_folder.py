@@ -10,7 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from captum_lca.distributed import of_first
-from captum_lca.files import locked, recorded, remove_unfinished, sha256_of, write_text
+from captum_lca.files import (
+    locked,
+    recorded,
+    remove_unfinished,
+    sha256_of,
+    write_text,
+    written_once,
+)
 from captum_lca.json_text import parsed
 from captum_lca.kept import kept_in
 
@@ -99,7 +106,7 @@ class RunFolder:
             remove_unfinished(folder)
 
         of_first(prepare)
-        with kept_in(folder / UNFINISHED), recorded() as paths:
+        with kept_in(folder / UNFINISHED), written_once(), recorded() as paths:
             yield
         of_first(lambda: self._complete(part, folder, paths))
 
