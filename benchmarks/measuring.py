@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import platform
+import resource
+import threading
 import time
 from collections.abc import Callable
 from importlib.metadata import version
@@ -37,6 +39,34 @@ def seconds(work: Callable[[], object]) -> float:
     began = time.perf_counter()
     work()
     return time.perf_counter() - began
+
+
+class PeakMemory:
+    """Highest resident memory of this process within a block of code, above that at its start."""
+
+    def __enter__(self):
+        self._start, self._most, self._done = self._now(), 0, threading.Event()
+        self._thread = threading.Thread(target=self._watch)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._done.set()
+        self._thread.join()
+
+    @property
+    def megabytes(self):
+        """Highest minus first."""
+        return max(0, self._most - self._start) / 2**20
+
+    def _watch(self):
+        while not self._done.wait(0.02):
+            self._most = max(self._most, self._now())
+
+    @staticmethod
+    def _now():
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+        return pages * resource.getpagesize()
 
 
 def write_results(name: str, results: dict[str, Any]) -> None:

@@ -23,14 +23,13 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 import warnings
 from importlib.util import find_spec
 from pathlib import Path
 
 import torch
-from measuring import SHARED, TREEBANKS, write_results
+from measuring import SHARED, TREEBANKS, PeakMemory, write_results
 
 from captum_lca import ActivationStore, extract, fit_elastic_net, read_conllu
 from captum_lca.activations.loading import load_model
@@ -73,34 +72,6 @@ def stores(options, words):
         store = ActivationStore.open(folder, verify=False)
         found.append((store, store.align(corpus.labels[options.property])))
     return found
-
-
-class PeakMemory:
-    """Highest resident memory of this process within a block of code, above that at its start."""
-
-    def __enter__(self):
-        self._start, self._most, self._done = self._now(), 0, threading.Event()
-        self._thread = threading.Thread(target=self._watch)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self._done.set()
-        self._thread.join()
-
-    @property
-    def megabytes(self):
-        """Highest minus first."""
-        return max(0, self._most - self._start) / 2**20
-
-    def _watch(self):
-        while not self._done.wait(0.02):
-            self._most = max(self._most, self._now())
-
-    @staticmethod
-    def _now():
-        pages = int(Path("/proc/self/statm").read_text().split()[1])
-        return pages * resource.getpagesize()
 
 
 class Steps(logging.Handler):

@@ -70,6 +70,17 @@ def rank() -> int:
     return dist.get_rank() if _together else 0
 
 
+@contextmanager
+def alone() -> Iterator[None]:
+    """Within the context this process works by itself: nothing there waits for another rank."""
+    global _together  # noqa: PLW0603
+    before, _together = _together, False
+    try:
+        yield
+    finally:
+        _together = before
+
+
 def own_part(count: int) -> range:
     """Which of some things in a row are this rank's: about as many for each, in their order."""
     return parts(count)[rank()]

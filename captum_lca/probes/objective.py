@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, softplus
 
-from captum_lca.distributed import gathered, rank, summed
+from captum_lca.distributed import gathered, joined, rank, summed
 from captum_lca.probes.rows import StandardisedRows
 
 CHUNK = 16_384
@@ -43,6 +43,9 @@ class Loss(Protocol):
 
     def select(self, rows: slice | Tensor) -> Loss:
         """The loss of some of the rows."""
+
+    def joined(self) -> Loss:
+        """The loss of the rows of all ranks."""
 
     def start(self, share: Tensor, total: int) -> Tensor:
         """The best constant logits, over the rows of all ranks.
@@ -80,6 +83,10 @@ class CrossEntropy:
     def select(self, rows: slice | Tensor) -> CrossEntropy:
         """The loss of some of the rows."""
         return CrossEntropy(self.targets[rows], self.outputs)
+
+    def joined(self) -> CrossEntropy:
+        """The loss of the rows of all ranks."""
+        return CrossEntropy(joined(self.targets), self.outputs)
 
     def start(self, share: Tensor, total: int) -> Tensor:
         """Logarithms of the classes' shares (of half a row's where a class has none)."""
@@ -143,6 +150,10 @@ class LogisticLoss:
         """The loss of some of the rows."""
         return LogisticLoss(self.targets[rows, 0])
 
+    def joined(self) -> LogisticLoss:
+        """The loss of the rows of all ranks."""
+        return LogisticLoss(joined(self.targets)[:, 0])
+
     def start(self, share: Tensor, total: int) -> Tensor:
         """Logarithm of the odds of the second class. Shape (1,)."""
         second = summed(share @ self.targets.to(share)).clamp(0.5 / total, 1 - 0.5 / total)
@@ -177,6 +188,10 @@ class SquaredError:
     def select(self, rows: slice | Tensor) -> SquaredError:
         """The loss of some of the rows."""
         return SquaredError(self.targets[rows, 0])
+
+    def joined(self) -> SquaredError:
+        """The loss of the rows of all ranks."""
+        return SquaredError(joined(self.targets)[:, 0])
 
     def start(self, share: Tensor, total: int) -> Tensor:
         """The mean target. Shape (1,)."""
@@ -253,7 +268,7 @@ class MeanLoss:
         """
         logits = weight.new_empty(self.rows.shape[0], self.loss.outputs)
         for rows, block in self.rows.blocks():
-            torch.addmm(bias, block, weight.T, out=logits[rows])
+            logits[rows] = torch.addmm(bias, block, weight.T)
         return logits
 
     def value(self, logits: Tensor) -> float:
@@ -290,15 +305,19 @@ class MeanLoss:
         Returns:
             Shapes (outputs, neurons), (outputs,) and (kept, neurons).
         """
-        total = residual.new_zeros(residual.shape[1], self.rows.shape[1])
+        of_group = residual.new_zeros(residual.shape[1], self.rows.shape[1])
+        total = torch.zeros_like(of_group, dtype=torch.float64)
         kept = residual.new_empty(len(keep), self.rows.shape[1])
         numbers = keep.cpu()
         for rows, block in self.rows.blocks():
-            total.addmm_(residual[rows].T, block)
+            of_group.addmm_(residual[rows].T.contiguous(), block)
+            if rows.stop % self.rows.group == 0 or rows.stop == len(residual):
+                total += of_group
+                of_group.zero_()
             low, high = torch.searchsorted(numbers, torch.tensor([rows.start, rows.stop])).tolist()
             torch.index_select(block, 0, keep[low:high] - rows.start, out=kept[low:high])
         of_bias = summed(residual.sum(0, dtype=torch.float64)).to(residual)
-        return summed(total), of_bias, kept
+        return summed(total).to(residual), of_bias, kept
 
 
 def _chunks(rows: int) -> Iterator[slice]:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from captum_lca.activations import ActivationStore
-from captum_lca.distributed import same_errors
+from captum_lca.distributed import own_part, same_errors
 from captum_lca.neurons import NeuronLayout
 from captum_lca.probes.labels import Labels, as_list
 from captum_lca.probes.standardisation import NeuronMoments, Standardisation
@@ -20,6 +20,11 @@ BLOCK = 1024
 """Most rows per block."""
 BLOCK_VALUES = BLOCK * 2688
 """Most activations per block: as many stay in the processor's cache."""
+GROUP = 4 * BLOCK
+"""Most rows per group. Sums over rows are taken group by group and then, in float64, over groups;
+ranks have whole groups: so any number of ranks rounds them alike."""
+FEWEST_GROUPS = 16
+"""Groups that there are at least, so that as many ranks have work."""
 
 T = TypeVar("T")
 
@@ -38,6 +43,11 @@ def block_rows(neurons: int) -> int:
     return min(BLOCK, max(1, BLOCK_VALUES // neurons))
 
 
+def group_rows(labelled: int) -> int:
+    """How many rows there are in a group, of so many labelled ones on all ranks."""
+    return max(1, min(GROUP, -(-labelled // FEWEST_GROUPS)))
+
+
 class StandardisedRows(Protocol):
     """The labelled rows of some activations, standardised. The solver sees data only through this.
 
@@ -53,6 +63,10 @@ class StandardisedRows(Protocol):
     def like(self) -> Tensor:
         """An empty tensor with the precision and device of the rows."""
 
+    @property
+    def group(self) -> int:
+        """How many rows there are in a group; no block is of two groups."""
+
     def blocks(self) -> Iterator[tuple[slice, Tensor]]:
         """All rows in order: which ones, and their activations. Shape (some, neurons)."""
 
@@ -62,10 +76,11 @@ class HeldRows:
 
     Args:
         matrix: Standardised activations. Shape (rows, neurons), float32 or float64.
+        group: How many rows there are in a group.
     """
 
-    def __init__(self, matrix: Tensor) -> None:
-        self.matrix = matrix
+    def __init__(self, matrix: Tensor, group: int = GROUP) -> None:
+        self.matrix, self.group = matrix, group
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -80,9 +95,11 @@ class HeldRows:
     def blocks(self) -> Iterator[tuple[slice, Tensor]]:
         """All rows in order: which ones, and their activations. Shape (some, neurons)."""
         size = block_rows(self.shape[1])
-        for start in range(0, len(self.matrix), size):
-            rows = slice(start, min(start + size, len(self.matrix)))
-            yield rows, self.matrix[rows]
+        for first in range(0, len(self.matrix), self.group):
+            end = min(first + self.group, len(self.matrix))
+            for start in range(first, end, size):
+                rows = slice(start, min(start + size, end))
+                yield rows, self.matrix[rows]
 
 
 class LabelledRows:
@@ -90,10 +107,11 @@ class LabelledRows:
 
     Args:
         store: The activations.
-        labelled: Numbers of the rows to read, ascending; of several ranks each reads its own.
+        labelled: Numbers of the labelled rows, ascending; of several ranks each reads its own.
             Shape (labelled,).
         neurons: Global ids of the neurons to read. Default: all.
         device: Where to put them. Default: where the store has them.
+        chosen: Which of the labelled rows to read, ascending. Default: all.
     """
 
     def __init__(
@@ -102,10 +120,16 @@ class LabelledRows:
         labelled: Tensor,
         neurons: Tensor | None = None,
         device: torch.device | None = None,
+        chosen: Tensor | None = None,
     ) -> None:
         self.store, self.neurons = store, neurons
-        self.own = store.own_of(labelled)
-        """Which of the rows asked for are this rank's."""
+        self.group = group_rows(len(labelled))
+        groups = own_part(-(-len(labelled) // self.group))
+        ends = torch.tensor([groups.start, groups.stop]) * self.group
+        if chosen is not None:
+            ends, labelled = torch.searchsorted(chosen, ends), labelled[chosen]
+        self.own = slice(*ends.clamp(max=len(labelled)).tolist())
+        """Which of the rows to read are this rank's."""
         self.labelled = labelled[self.own]
         first = store.read(0, 1)
         dtype = torch.promote_types(first.dtype, torch.float32)
@@ -128,17 +152,23 @@ class LabelledRows:
         Raises:
             ValueError: An activation is NaN or infinite; says in which layer and neuron.
         """
-        size, done = block_rows(self.store.layout.size), 0
+        size = block_rows(self.store.layout.size)
         buffers = cycle([self._empty(size), self._empty(size)] if into is None else [into])
-        for start, block in self.store.blocks(size):
-            stop = int(torch.searchsorted(self.labelled, start + len(block)))
-            rows, buffer = slice(done, stop), next(buffers)
-            if stop > done:
-                part = buffer[: stop - done] if into is None else buffer[rows]
-                self._copy(block, start, self.labelled[rows], part)
-                yield rows, part
-            if stop == len(self.labelled):
-                return
+        for rows, buffer in zip(self._reads(size), buffers, strict=False):
+            labelled = self.labelled[rows]
+            start = int(labelled[0])
+            part = buffer[: len(labelled)] if into is None else buffer[rows]
+            self._copy(self.store.read(start, int(labelled[-1]) + 1), start, labelled, part)
+            yield rows, part
+
+    def _reads(self, size: int) -> Iterator[slice]:
+        """Which labelled rows are read at a time: of one group, and within ``size`` rows."""
+        done = 0
+        while done < len(self.labelled):
+            end = min(done - done % self.group + self.group, len(self.labelled))
+            beyond = self.labelled[done] + size
+            stop = min(int(torch.searchsorted(self.labelled, beyond)), end)
+            yield slice(done, stop)
             done = stop
 
     def _empty(self, rows: int) -> Tensor:
@@ -174,6 +204,11 @@ class StreamedRows:
     def like(self) -> Tensor:
         """An empty tensor with the precision and device of the rows."""
         return self.source.like
+
+    @property
+    def group(self) -> int:
+        """How many rows there are in a group."""
+        return self.source.group
 
     def blocks(self) -> Iterator[tuple[slice, Tensor]]:
         """All rows in order: which ones, and their activations. Shape (some, neurons)."""
@@ -218,7 +253,7 @@ def standardised_rows(
         return StreamedRows(source, standardisation), standardisation
     for part in kept.split(block_rows(source.shape[1])):
         standardisation.apply_(part)
-    return HeldRows(kept), standardisation
+    return HeldRows(kept, source.group), standardisation
 
 
 def _check_finite(part: Tensor, layout: NeuronLayout, neurons: Tensor | None, rows: Tensor) -> None:

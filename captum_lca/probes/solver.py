@@ -12,8 +12,9 @@ All rows are gone through twice a step, in order: for the gradient, in which the
 kept on the way, and for the logits of the direction. They need not be in memory.
 
 Of ranks that work together, each goes through its own rows; gradients, losses and the choice of the
-sample are those of all. The sampled rows' activations in the working set come together on rank 0,
-which minimises the model and tells the others the step.
+sample are those of all, and rounded alike whatever their number. The sampled rows' activations (in
+the working set; on the path, of all neurons) come together on rank 0, which minimises the model and
+tells the others the step.
 
 Sources: Lee, Sun & Saunders (2014), proximal Newton methods; Byrd, Chin, Neveitt & Nocedal (2011),
 sampled curvature; Friedman, Hastie & Tibshirani (2010), path and working sets.
@@ -30,7 +31,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from captum_lca.distributed import joined, of_rank_0, rank, summed
+from captum_lca.distributed import alone, joined, of_rank_0, rank
 from captum_lca.probes.joint_model import JointModel
 from captum_lca.probes.model import Move, QuadraticModel
 from captum_lca.probes.objective import Loss, MeanLoss
@@ -121,7 +122,7 @@ def solve(
         Solution: The last point. A warning says if it is further from the minimum than asked for.
     """
     mean_loss = MeanLoss(rows, loss, share)
-    sampler = _Sampler(rows, memory, torch.Generator().manual_seed(seed))
+    sampler = _Sampler(rows, memory, seed)
     point = _constant(mean_loss)
     residual = mean_loss.residual(point.logits)
     drawn = sampler.draw(mean_loss, residual.abs(), START_ROWS if start is None else 0)
@@ -130,8 +131,9 @@ def solve(
     taken = 0
     if start is None:
         path = penalty.path(slope, PATH_RATIO)
-        some = loss.select(drawn.rows)
-        start, taken = _follow(path, kept, some, drawn.share, sampler, max_iterations)
+        some = joined(kept), loss.select(drawn.rows).joined(), joined(drawn.share)
+        start, taken = _started(path, some, point, sampler, max_iterations)
+        del some
     del kept
     point = _evaluated(mean_loss, *start)
     # Constant neurons alone have no gradient; of the biases' own, rounding is left.
@@ -145,13 +147,31 @@ def solve(
     return Solution(point.weight, point.bias, objective, optimality, target, steps)
 
 
-def _follow(
+def _started(
     path: Path,
-    rows: Tensor,
-    loss: Loss,
-    share: Tensor,
+    some: tuple[Tensor, Loss, Tensor],
+    point: _Point,
     sampler: _Sampler,
     most: int,
+) -> tuple[tuple[Tensor, Tensor], int]:
+    """Where rank 0 gets along a path, and in how many steps.
+
+    Args:
+        path: Penalties.
+        some: Rows of all ranks to follow it on, their losses, and what each counts for.
+        point: Without weights.
+        sampler: Of the ranks.
+        most: Most steps.
+    """
+    weight, bias, taken = torch.empty_like(point.weight), torch.empty_like(point.bias), 0
+    if rank() == 0:
+        with alone():
+            (weight, bias), taken = _follow(path, *some, sampler.again(), most)
+    return (of_rank_0(weight), of_rank_0(bias)), int(of_rank_0(torch.tensor(taken)))
+
+
+def _follow(
+    path: Path, rows: Tensor, loss: Loss, share: Tensor, sampler: _Sampler, most: int
 ) -> tuple[tuple[Tensor, Tensor], int]:
     """Where a path of penalties leads, each followed roughly down to the strength beside it.
 
@@ -168,8 +188,7 @@ def _follow(
         count = max(FEWEST_ROWS, mean_loss.total >> (len(path) - number))
         drawn = sampler.draw(mean_loss, amounts, count)
         held = HeldRows(rows[drawn.rows])
-        even = drawn.share / summed(drawn.share.sum())
-        some = MeanLoss(held, loss.select(drawn.rows), even)
+        some = MeanLoss(held, loss.select(drawn.rows), drawn.share / drawn.share.sum())
         point, steps = _evaluated(some, point.weight, point.bias), min(PATH_STEPS, most - taken)
         point, _, steps = _descend(some, point, penalty, sampler, PATH_ACCURACY * strength, steps)
         taken += steps
@@ -281,13 +300,18 @@ class _Sampler:
     Args:
         rows: All rows.
         memory: Bytes that samples may take, in all.
-        generator: Source of randomness.
+        seed: Of the samples.
     """
 
-    def __init__(self, rows: StandardisedRows, memory: int, generator: torch.Generator) -> None:
-        self.bytes, self.memory, self.generator = rows.like.element_size(), memory, generator
+    def __init__(self, rows: StandardisedRows, memory: int, seed: int) -> None:
+        self.rows, self.memory, self.seed = rows, memory, seed
+        self.bytes, self.generator = rows.like.element_size(), torch.Generator().manual_seed(seed)
         self.most = max(1, int(SAMPLE_MEMORY * memory / (rows.shape[1] * self.bytes)))
         self.room = COPY_MEMORY * memory
+
+    def again(self) -> _Sampler:
+        """One that begins anew."""
+        return _Sampler(self.rows, self.memory, self.seed)
 
     def draw(self, mean_loss: MeanLoss, amounts: Tensor, count: int) -> RowSample:
         """Draw ``count`` rows of all ranks', if they fit.

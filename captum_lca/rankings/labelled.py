@@ -34,8 +34,7 @@ class LabelledActivations:
             neurons: Global ids of the neurons to read; default: all.
             chosen: Which of the labelled rows, ascending; default: all.
         """
-        labelled = self.targets.rows if chosen is None else self.targets.rows[chosen]
-        return LabelledRows(self.store, labelled, neurons)
+        return LabelledRows(self.store, self.targets.rows, neurons, chosen=chosen)
 
     def class_counts(self) -> Tensor:
         """Rows of each class. Shape (classes,), int64."""

@@ -1,0 +1,242 @@
+"""Fits by one rank and by two, from ten thousand words to a million; what follows for a cluster.
+
+All-MiniLM-L6-v2 on UD English EWT, 17 parts of speech. Up to the treebank's 204,577 words the
+activations are real; beyond, they are these again and again, each time with other noise (a tenth of
+a neuron's standard deviation). Every fit is made in processes of its own, from a store on disk, by
+one rank on one core, by one rank on all cores, and by two ranks on one core each.
+
+    python benchmarks/scale.py              # results/scale.json and docs/scale.md
+    python benchmarks/scale.py --page       # the page alone, from the results
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from measuring import RESULTS, TREEBANKS, PeakMemory, write_results
+
+from captum_lca import ActivationStore, LinearProbe, NeuronLayout, extract, read_conllu
+from captum_lca.activations.loading import load_model
+from captum_lca.activations.shards import ShardNotes, write_shard
+from captum_lca.activations.store_index import StoreIndex
+from captum_lca.demo_model import demo_model_folder
+from captum_lca.distributed import gathered, process_group, rank
+from captum_lca.probes import fit_elastic_net, solver
+from captum_lca.probes.labels import encode_labels
+from captum_lca.probes.objective import MeanLoss
+from captum_lca.rankings import weight_mass
+
+PAGE = Path(__file__).parents[1] / "docs" / "scale.md"
+ALL = "all seven layers"
+THREE = "three layers"
+LAYERS = {ALL: slice(None), THREE: ["encoder.layer.1", "encoder.layer.3", "encoder.layer.5"]}
+SIZES = ((10_000, ALL), (50_000, ALL), (200_000, ALL), (1_000_000, THREE))
+RUNS = {
+    "one rank, one core": (1, 1),
+    "one rank, two cores": (1, 2),
+    "two ranks, a core each": (2, 1),
+}
+"""Ranks, and threads of each."""
+MEMORY = 2**28
+"""Bytes of activations on each rank: from 50,000 words on, rows are read again in every pass."""
+NOISE = 0.1
+SHARD_ROWS = 25_000
+
+
+class Watch:
+    """What passes over the rows and models cost, and what the ranks tell each other."""
+
+    def __init__(self, words: int) -> None:
+        self.words = words
+        self.seconds = {"passes": 0.0, "models": 0.0}
+        self.gradients = 0
+        self.bytes = dict.fromkeys(("all_reduce", "all_gather", "broadcast"), 0)
+
+    def begin(self) -> None:
+        """From now on, everything is noted."""
+        for name in ("logits", "gradient"):
+            setattr(MeanLoss, name, self._timed_pass(getattr(MeanLoss, name)))
+        solver._move = self._timed(solver._move, "models")
+        for name in self.bytes:
+            setattr(dist, name, self._counted(getattr(dist, name), name))
+
+    def _timed(self, work, name):
+        def timed(*args, **kwargs):
+            began = time.perf_counter()
+            found = work(*args, **kwargs)
+            self.seconds[name] += time.perf_counter() - began
+            return found
+
+        return timed
+
+    def _timed_pass(self, work):
+        timed = self._timed(work, "passes")
+
+        def over_all_rows(mean_loss, *args):
+            if mean_loss.total < self.words:  # on the way there
+                return work(mean_loss, *args)
+            self.gradients += work.__name__ == "gradient"
+            return timed(mean_loss, *args)
+
+        return over_all_rows
+
+    def _counted(self, work, name):
+        def counted(tensor, *args, **kwargs):
+            parts = tensor if isinstance(tensor, list) else [tensor]
+            self.bytes[name] += sum(part.nbytes for part in parts)
+            return work(tensor, *args, **kwargs)
+
+        return counted
+
+
+def fit_as_rank(folder: Path, threads: int) -> None:
+    """Fit a probe in this process, which may be one of several; rank 0 writes what all found."""
+    torch.set_num_threads(threads)
+    store = ActivationStore.open(folder, verify=False)
+    labels = np.load(folder / "labels.npy")
+    with process_group():
+        watch = Watch(store.rows)
+        watch.begin()
+        with PeakMemory() as peak:
+            began = time.perf_counter()
+            probe = fit_elastic_net(store, labels, memory=MEMORY)
+            seconds = time.perf_counter() - began
+        peaks = gathered(peak.megabytes)
+        with PeakMemory() as of_labels:
+            encode_labels(labels)
+        if rank():
+            return
+    probe.save(folder / "probe.safetensors")
+    found = {
+        "seconds": seconds,
+        "peak_mb": max(peaks),
+        "labels_mb": of_labels.megabytes,
+        "steps": watch.gradients,
+        "pass_seconds": watch.seconds["passes"],
+        "model_seconds": watch.seconds["models"],
+        "bytes": watch.bytes,
+        "iterations": probe.report.iterations,
+        "objective": probe.report.objective,
+        "converged": probe.report.converged,
+    }
+    (folder / "found.json").write_text(json.dumps(found), encoding="utf-8")
+
+
+def run(folder: Path, ranks: int, threads: int) -> dict:
+    """One fit, by so many ranks."""
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = str(free.getsockname()[1])
+    command = [sys.executable, __file__, "--rank-of", str(folder), "--threads", str(threads)]
+    group = {"MASTER_ADDR": "localhost", "MASTER_PORT": port, "WORLD_SIZE": str(ranks)}
+    processes = [
+        subprocess.Popen(command, env=os.environ | group | {"RANK": str(number)})
+        for number in range(ranks)
+    ]
+    codes = [process.wait() for process in processes]
+    if any(codes):
+        raise SystemExit(f"a rank of {ranks} failed")
+    return json.loads((folder / "found.json").read_text(encoding="utf-8"))
+
+
+def real_store(cache: Path) -> ActivationStore:
+    """Activations of the whole treebank; extracted once and kept in the cache."""
+    corpus = read_conllu(TREEBANKS / "en_ewt-train.conllu", properties=["upos"])
+    return extract(corpus, *load_model(str(demo_model_folder())), out=cache / "en_ewt-train")
+
+
+def write_store(real: ActivationStore, words: int, layers: str, folder: Path) -> None:
+    """A store of so many words: the real ones first, then these with noise; and its labels."""
+    layout = real.layout
+    names = layout.layers if layers == ALL else LAYERS[layers]
+    columns = torch.cat([torch.arange(layout.size)[layout.slice(name)] for name in names])
+    layout = NeuronLayout(tuple(names), tuple(layout.widths[layout.layers.index(n)] for n in names))
+    index = StoreIndex(layout, "float16", words, {})
+    spread = real.read(0, SHARD_ROWS)[:, columns].float().std(0) * NOISE
+    generator = torch.Generator().manual_seed(0)
+    folder.mkdir(parents=True)
+    for number, first in enumerate(range(0, words, SHARD_ROWS)):
+        stop = min(first + SHARD_ROWS, words)
+        rows = read_around(real, first, stop)[:, columns]
+        if stop > real.rows:
+            noise = torch.randn(rows.shape, generator=generator)
+            rows = (rows.float() + noise * spread).half()
+        notes = ShardNotes(first, stop, [], float(rows.abs().max()), 0)
+        index.shards.append(write_shard(folder, number, rows, notes).entry)
+    index.complete = True
+    index.write(folder)
+    names, numbers = np.unique(real.corpus.labels["upos"], return_inverse=True)
+    np.save(folder / "labels.npy", np.resize(numbers, words))
+
+
+def read_around(real: ActivationStore, first: int, stop: int) -> torch.Tensor:
+    """Rows of the store repeated without end."""
+    start, end = first % real.rows, first % real.rows + stop - first
+    return torch.cat([real.read(start, min(end, real.rows)), real.read(0, end - real.rows)])
+
+
+def measured(real: ActivationStore, words: int, layers: str, folder: Path) -> dict:
+    """All runs on one size, and how far their coefficients are from those of the first."""
+    write_store(real, words, layers, folder)
+    runs, first = {}, None
+    for name, (ranks, threads) in RUNS.items():
+        found = run(folder, ranks, threads)
+        probe = LinearProbe.load(folder / "probe.safetensors")
+        first = first or probe
+        off = [(probe.weight - first.weight).abs().max(), (probe.bias - first.bias).abs().max()]
+        found["largest_difference"] = float(max(off))
+        found["same_ranking"] = torch.equal(weight_mass(probe).order, weight_mass(first).order)
+        runs[name] = found
+        print(
+            f"{words:9,} words × {probe.layout.size:,} neurons, {name}: {found['seconds']:.1f} s, "
+            f"{found['peak_mb']:.0f} MB, off by {found['largest_difference']:.1e}",
+            flush=True,
+        )
+    shutil.rmtree(folder)
+    return {
+        "words": words,
+        "neurons": probe.layout.size,
+        "classes": len(probe.classes),
+        "real_words": min(words, real.rows),
+        "runs": runs,
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--page", action="store_true", help="write the page from the results")
+    parser.add_argument("--cache", type=Path, help="folder of stores (a temporary one)")
+    parser.add_argument("--sizes", type=int, default=len(SIZES), help="how many of the sizes")
+    parser.add_argument("--rank-of", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--threads", type=int, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.rank_of:
+        fit_as_rank(options.rank_of, options.threads)
+        return
+    if not options.page:
+        with tempfile.TemporaryDirectory() as folder:
+            cache = options.cache or Path(folder)
+            real = real_store(cache)
+            sizes = [
+                measured(real, words, layers, cache / f"{words} {layers}")
+                for words, layers in SIZES[: options.sizes]
+            ]
+        write_results("scale", {"memory_budget": MEMORY, "noise": NOISE, "sizes": sizes})
+    results = json.loads((RESULTS / "scale.json").read_text(encoding="utf-8"))
+    PAGE.write_text(page(results), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
