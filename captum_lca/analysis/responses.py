@@ -209,21 +209,20 @@ def responses_of_neurons(
     """
     store = as_store(activations)
     ids = as_neuron_ids(neurons, store.layout)
-    known = words_of(store, words)
-    columns = standardised(neuron_columns(store, ids)).numpy()
-    numbers, types = pd.factorize(np.array(known, dtype=object), sort=True)
+    known = np.array(words_of(store, words), dtype=object)
+    columns = standardised(neuron_columns(store, ids)).T.contiguous().numpy()
+    numbers, types = pd.factorize(known, sort=True)
     often = np.bincount(numbers)
     kept = often >= least_rows
-    places = places_of(store, known)
+    places = places_of(store, known.tolist())
     found = []
-    for neuron, values in zip(ids.tolist(), columns.T, strict=True):
+    for neuron, values in zip(ids.tolist(), columns, strict=True):
         means = np.bincount(numbers, values) / often
         of_words = pd.DataFrame(
             {"word": types[kept], "activation": means[kept], "count": often[kept]}
         )
         rows = rows_at_ends(values, count)
-        of_rows = pd.DataFrame({"word": known, "activation": values}).iloc[rows]
-        of_rows["row"] = rows
+        of_rows = pd.DataFrame({"word": known[rows], "activation": values[rows], "row": rows})
         of_rows["context"] = [
             _context(sentence, place, around)
             for sentence, place in (places[row] for row in rows.tolist())

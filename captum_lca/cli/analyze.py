@@ -123,7 +123,7 @@ def _study(
     )
     answers = answers_of(Evidence(study, train, test, options, penalty))
     sources = sources_of(train, test, folder)
-    page = study_report(study, train, answers)
+    page = study_report(study, train, answers, is_watched())
     write_study(study, folder, settings_of(options), search, answers, sources, page)
     say(study_table(study))
     if search:

@@ -8,8 +8,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from tqdm.auto import tqdm
 
-from captum_lca.activations import ActivationStore, as_store
+from captum_lca.activations import ActivationStore
 from captum_lca.analysis import LabelledActivations, NeuronResponses, responses_of_neurons
 from captum_lca.analysis.responses import (
     neuron_columns,
@@ -88,17 +89,20 @@ class NeuronDetail:
         }
 
 
-def neuron_details(data: LabelledActivations, neurons: Sequence[int]) -> dict[int, NeuronDetail]:
+def neuron_details(
+    data: LabelledActivations, neurons: Sequence[int], progress: bool = False
+) -> dict[int, NeuronDetail]:
     """Look at many neurons at once.
 
     Args:
         data: Rows of words or of sentences. Rows whose words are not known have histograms only.
         neurons: Global ids.
+        progress: Show a bar of the groups of neurons done.
 
     Returns:
         By global id.
     """
-    store = as_store(data.activations)
+    store = data.activations
     labels = aligned_labels(store, data.labels)
     targets = encode_labels(labels)
     size = max(1, VALUES_AT_ONCE // store.rows)
@@ -107,9 +111,10 @@ def neuron_details(data: LabelledActivations, neurons: Sequence[int]) -> dict[in
     )
     texts = _texts(store, data.words, with_words)
     found = {}
-    for start in range(0, len(neurons), size):
+    parts = range(0, len(neurons), size)
+    for start in tqdm(parts, desc="single neurons", disable=not progress):
         some = list(neurons[start : start + size])
-        columns = standardised(neuron_columns(store, torch.tensor(some))).T
+        columns = standardised(neuron_columns(store, torch.tensor(some))).T.contiguous()
         responses = (
             responses_of_neurons(store, some, words=data.words, count=WORDS) if with_words else ()
         )
@@ -159,7 +164,8 @@ def _sentences(
         sentence, place = texts[row]
         kind = sentence[place] if with_words else row
         mine = found[1 if values[row] > 0 else -1]
-        mine.setdefault(kind, _around(row, values, texts, labels[row], with_words))
+        if kind not in mine:
+            mine[kind] = _around(row, values, texts, labels[row], with_words)
     return tuple(
         one for sign, most in SENTENCES.items() for one in list(found[sign].values())[:most]
     )

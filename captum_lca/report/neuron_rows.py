@@ -11,6 +11,7 @@ import torch
 from captum_lca.analysis import PropertyStudy
 from captum_lca.analysis.centre_of_gravity import salient_neurons
 from captum_lca.probes import ClassificationScores
+from captum_lca.rankings import weight_mass
 from captum_lca.report.answer import top_count
 from captum_lca.report.neuron_details import NeuronDetail
 
@@ -72,29 +73,27 @@ class NeuronRows:
     """The neurons of a study, as rows of lists.
 
     Args:
-        study: With its ranking.
+        study: If its ranking has no order for each of the probe's classes, these are ordered by
+            the mass of the probe's weights.
     """
 
     def __init__(self, study: PropertyStudy) -> None:
-        ranking = study.ranking
+        ranking, probe = study.ranking, study.probe
         self.study, self.ranking = study, ranking
+        self.by_class = ranking if ranking.classes == probe.classes else weight_mass(probe)
         self._rank = ranking.order.argsort() + 1
-        self._targets = torch.full((len(ranking),), -1)
-        if ranking.classes:
-            best, numbers = ranking.class_salience.max(0)
-            self._targets = numbers.where(best > ranking.class_salience.min(), -1)
-        weight = study.probe.weight.detach()
-        numbers = self._targets.clamp(min=0)[None]
-        self._weights = weight.gather(0, numbers)[0].where(self._has_weight, 0)
-
-    @property
-    def _has_weight(self) -> torch.Tensor:
-        return (self._targets >= 0) | torch.tensor(not self.ranking.classes)
+        weight = probe.weight.detach()
+        self._targets, self._weights = torch.full((len(ranking),), -1), weight[0]
+        if probe.classes:
+            best, numbers = self.by_class.class_salience.max(0)
+            none = best <= self.by_class.class_salience.min()
+            self._targets = numbers.masked_fill(none, -1)
+            self._weights = weight.gather(0, numbers[None])[0].masked_fill(none, 0)
 
     @property
     def classes(self) -> list[int]:
         """Numbers of the classes that are shown, in the probe's order."""
-        numbers = range(len(self.ranking.classes))
+        numbers = range(len(self.by_class.classes))
         report = self.study.probe.report
         if report is None:
             return list(numbers)[:MOST_CLASSES]
@@ -124,9 +123,9 @@ class NeuronRows:
 
     def class_part(self, number: int, details: Mapping[int, NeuronDetail]) -> ClassPart:
         """One class with its top neurons."""
-        study, name = self.study, self.ranking.classes[number]
+        study, name = self.study, self.by_class.classes[number]
         weight = study.probe.weight.detach()[number]
-        salience = self.ranking.class_salience[number]
+        salience = self.by_class.class_salience[number]
         report, scores = study.probe.report, study.scores
         f1 = {}
         if isinstance(scores, ClassificationScores):
@@ -169,7 +168,7 @@ class NeuronRows:
         }
 
     def _of_class(self, number: int, count: int) -> torch.Tensor:
-        ranking = self.ranking.for_class(self.ranking.classes[number])
+        ranking = self.by_class.for_class(self.by_class.classes[number])
         return salient_neurons(ranking, min(count, len(ranking)))
 
     def _row(

@@ -9,14 +9,13 @@ from typing import Any
 
 from markupsafe import Markup
 
-from captum_lca.activations import ActivationStore
 from captum_lca.analysis import LabelledActivations, PropertyStudy
 from captum_lca.report.answer import Answer, answer_parts, top_count
 from captum_lca.report.effects_report import IN_MODEL_BEGINS, IN_MODEL_ENDS
 from captum_lca.report.headline import BASELINES, headline
 from captum_lca.report.html_table import html_table
 from captum_lca.report.neuron_details import ENDS, HEIGHTS, neuron_details
-from captum_lca.report.neuron_rows import LISTED_OF_CLASS, NeuronRows
+from captum_lca.report.neuron_rows import NeuronRows
 from captum_lca.report.page import json_block, render, short
 from captum_lca.report.svg_figures import svg_figures
 
@@ -28,6 +27,7 @@ def study_report(
     study: PropertyStudy,
     train: LabelledActivations | None = None,
     answers: Sequence[Answer] = (),
+    progress: bool = False,
 ) -> str:
     """The report of a study as one HTML page that needs nothing else.
 
@@ -36,6 +36,7 @@ def study_report(
         train: The activations that its probe was fitted on. Default: none, and the page says that
             it can't show what single neurons respond to.
         answers: To further questions.
+        progress: Show a bar while single neurons are looked at.
 
     Returns:
         The page.
@@ -51,14 +52,13 @@ def study_report(
         True
     """
     rows = NeuronRows(study)
-    details = neuron_details(train, rows.detailed()) if train else {}
-    store = train.activations if train else None
+    details = neuron_details(train, rows.detailed(), progress) if train else {}
     parts = [rows.class_part(number, details) for number in rows.classes]
     top = top_count(study)
     counts = study.ranking.layer_counts(top)
     data = {
         **rows.to_json(),
-        "classes": [short(name) for name in study.ranking.classes],
+        "classes": [short(name) for name in study.probe.classes],
         "shown": rows.classes,
         "rows": list(study.probe.report.class_rows) if study.probe.report else [],
         "ends": ENDS,
@@ -69,7 +69,7 @@ def study_report(
         "study.html",
         study=study,
         findings=headline(study, {answer.name: answer for answer in answers}),
-        made_from=_made_from(study, store),
+        made_from=_made_from(study, train),
         ablation_plots=_ablation_plots(study),
         ablation_table=html_table(
             study.ablation.to_frame(), f"{study.ablation.metric} with neurons ablated"
@@ -84,8 +84,7 @@ def study_report(
         parts=parts,
         most_cell=max((max(part.counts) for part in parts), default=0),
         neurons=rows.top(details),
-        listed=LISTED_OF_CLASS,
-        missing_details=_missing_details(train, bool(details)),
+        missing_details=_missing_details(train),
         answers=[(answer, *answer_parts(answer)) for answer in answers],
         massive=html_table(study.massive.to_frame(), "neurons with massive activations"),
         data=json_block(data),
@@ -111,15 +110,14 @@ def _plot_ablation(study: PropertyStudy, baseline: str, action: str, axes: Any) 
     study.ablation.plot(baseline, action, axes[0])
 
 
-def _made_from(study: PropertyStudy, store: Any) -> list[tuple[str, str]]:
+def _made_from(study: PropertyStudy, train: LabelledActivations | None) -> list[tuple[str, str]]:
     """What a reader asks first: the model, the text, the method."""
     report = study.probe.report
     found = []
-    if isinstance(store, ActivationStore):
-        if "model" in store.settings:
-            found.append(("Model", _place(str(store.settings["model"]))))
-        if store.corpus is not None:
-            found.append(("Text", _place(store.corpus.source)))
+    if train and "model" in train.activations.settings:
+        found.append(("Model", _place(str(train.activations.settings["model"]))))
+    if train and train.activations.corpus:
+        found.append(("Text", _place(train.activations.corpus.source)))
     layout = study.ranking.layout
     found.append(("Neurons", f"{layout.size:,} in {len(layout.layers)} layers"))
     if report:
@@ -135,15 +133,14 @@ def _place(name: str) -> str:
     return "/".join(path.parts[-2:]) if path.is_absolute() else name
 
 
-def _missing_details(train: LabelledActivations | None, found: bool) -> str:
+def _missing_details(train: LabelledActivations | None) -> str:
     """Why the page can't show what neurons respond to; nothing if it can."""
-    if train is None or not found:
+    if train is None:
         return (
             "The activations were not at hand when this page was written, so it can't show what "
             "single neurons respond to."
         )
-    store = train.activations
-    if isinstance(store, ActivationStore) and store.corpus is None and train.words is None:
+    if train.activations.corpus is None and train.words is None:
         return (
             "The words behind the activations were not at hand when this page was written: "
             "neurons have histograms, but no words and sentences."

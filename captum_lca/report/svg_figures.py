@@ -16,6 +16,8 @@ from matplotlib.figure import Figure
 from captum_lca.colours import COLOURS
 
 SVG, XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
+PIXELS = 1.5
+"""Of a page per point of a plot: its text is then as large as the page's."""
 INK = "#010203"
 """Of text and axes; no plot uses it for anything else."""
 PAPER = "#ffffff"
@@ -81,9 +83,9 @@ def _themed(svg: str, label: str) -> Markup:
                 parent.remove(child)
     for element in root.iter():
         _restyle(element)
-    for name in ("width", "height"):
-        root.attrib.pop(name, None)
-    root.attrib.update({"role": "img", "aria-label": label})
+    del root.attrib["height"]
+    width = float(root.attrib["width"].removesuffix("pt")) * PIXELS
+    root.attrib.update({"width": f"{width:.0f}", "role": "img", "aria-label": label})
     ET.register_namespace("", SVG)
     ET.register_namespace("xlink", XLINK)
     return Markup(ET.tostring(root, encoding="unicode"))  # serialised, so escaped

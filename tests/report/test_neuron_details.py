@@ -51,7 +51,8 @@ def test_rows_of_sentences_and_rows_without_words():
     assert found.up == ()
     assert [one.words for one in found.sentences] == [("good", "film"), ("bad",)]
     assert found.sentences[0].activations == (1.0, 1.0)
-    [bare] = neuron_details(LabelledActivations(VALUES[:, None], LABELS), [0]).values()
+    bare_store = ActivationStore.from_tensor(VALUES[:, None])
+    [bare] = neuron_details(LabelledActivations(bare_store, LABELS), [0]).values()
     assert (bare.up, bare.sentences, len(bare.histogram)) == ((), (), 2)
-    [numbers] = neuron_details(LabelledActivations(VALUES[:, None], VALUES), [0]).values()
+    [numbers] = neuron_details(LabelledActivations(bare_store, VALUES), [0]).values()
     assert len(numbers.histogram) == 1

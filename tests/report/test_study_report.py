@@ -1,5 +1,6 @@
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
@@ -7,7 +8,7 @@ import torch
 from effects import effects_of
 from made_studies import HOSTILE, hostile_study, wide_study
 
-from captum_lca import ActivationStore, NeuronLayout
+from captum_lca import ActivationStore, NeuronLayout, NeuronRanking
 from captum_lca.analysis import LabelledActivations, study_property
 from captum_lca.report import study_report, write_effects
 from captum_lca.report.effects_report import with_effects
@@ -87,6 +88,15 @@ def test_numbers_to_predict_have_no_classes():
     assert "Classes × layers" not in page
     assert "The words behind the activations were not at hand" in page
     assert all(len(detail["histogram"]) == 1 for detail in data_of(page)["details"].values())
+
+
+def test_a_ranking_without_orders_of_classes(study):
+    ranking = study.ranking
+    plain = NeuronRanking(ranking.order.flip(0), ranking.salience, ranking.layout, "mine")
+    page = study_report(replace(study, ranking=plain))
+    assert data_of(page)["order"] == ranking.order.flip(0).tolist()
+    assert data_of(page)["listed"] == data_of(study_report(study))["listed"]
+    assert "Classes × layers" in page
 
 
 @pytest.mark.parametrize("times", [1, 2])
