@@ -2,6 +2,8 @@
 # make test   the tests; those of the reports in a browser are skipped without chromium or before:
 # make browser   what the tests in a browser need (chromium itself is the system's)
 # make test-transformers4   the tests that run models, with transformers 4
+# make thorough   the tests of invariants with 10,000 examples each: hours on two cores
+# make fuzz   whatever reads files, fuzzed for SECONDS in all (ten minutes)
 # make lint   ruff, mypy, import-linter
 # make docs   the documentation, in build/docs, with its tutorials: some minutes the first time
 
@@ -9,6 +11,9 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip --disable-pip-version-check install --quiet -c constraints.txt
+
+INVARIANTS := $(addprefix tests/,corpora activations rankings report test_files.py test_neurons.py)
+SECONDS ?= 600
 
 # on a busy machine, waiting threads would otherwise spin for the time that others need
 export OMP_WAIT_POLICY ?= PASSIVE
@@ -18,7 +23,7 @@ TRANSFORMERS4 ?= $(VENV)/transformers4
 MODEL_TESTS := tests/activations tests/ablation tests/test_architectures.py tests/test_lca.py \
 	tests/test_captum_methods.py tests/test_captum_machinery.py tests/test_ways_to_run.py
 
-.PHONY: demo test test-transformers4 browser lint docs clean
+.PHONY: demo test test-transformers4 thorough fuzz browser lint docs clean
 
 demo: $(VENV)/.demo
 	$(BIN)/captum-lca demo --out runs/demo
@@ -28,6 +33,12 @@ test: $(VENV)/.test
 
 test-transformers4: $(TRANSFORMERS4)/.installed
 	PYTHONPATH=$(TRANSFORMERS4) $(BIN)/python -m pytest $(MODEL_TESTS)
+
+thorough: $(VENV)/.test
+	HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest -m hypothesis $(INVARIANTS)
+
+fuzz: $(VENV)/.fuzz
+	$(BIN)/python tests/fuzz/fuzz_readers.py --seconds $(SECONDS)
 
 browser: $(VENV)/.browser
 
@@ -74,6 +85,10 @@ $(VENV)/.browser: $(VENV)/.test
 $(TRANSFORMERS4)/.installed: $(VENV)/.test transformers4.txt
 	$(BIN)/pip --disable-pip-version-check install --quiet --no-deps --upgrade \
 		--target $(TRANSFORMERS4) -r transformers4.txt
+	touch $@
+
+$(VENV)/.fuzz: $(VENV)/.installed
+	$(PIP) --editable '.[fuzz]'
 	touch $@
 
 $(VENV)/.docs: $(VENV)/.demo

@@ -53,6 +53,7 @@ setup(
             *PEERS,
         ],
         "benchmarks": ["accelerate>=1", "gguf>=0.10", *PEERS],  # and neurox itself, --no-deps
+        "fuzz": ["atheris>=3"],
         "docs": ["furo>=2025.9", "myst-parser>=4", "sphinx>=8.1", "sphinx-gallery>=0.19"],
         "browser": ["playwright>=1.49"],
     },

@@ -6,15 +6,18 @@ from pathlib import Path
 import pytest
 import torch
 import transformers
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 import captum_lca
 from captum_lca import extract, fit_elastic_net, generate_corpus, rankings
 from captum_lca.activations.loading import load_model
 from captum_lca.demo_model import demo_model_folder
 
-settings.register_profile("untimed", deadline=None)  # no test asserts a time
-settings.load_profile("untimed")
+settings.register_profile("untimed", deadline=None, max_examples=40)  # no test asserts a time
+settings.register_profile(
+    "thorough", deadline=None, max_examples=10_000, suppress_health_check=list(HealthCheck)
+)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "untimed"))
 
 SHARED = Path(__file__).parents[2] / "shared"
 NO_SKIPS = "CAPTUM_LCA_NO_SKIPS"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -131,8 +132,9 @@ def inside(folder: Path, name: str) -> Path:
         StoreError: The file is a link that leads out of the folder.
     """
     path = folder / name
-    if path.is_symlink() and not path.resolve().is_relative_to(folder.resolve()):
-        raise StoreError(f"{path}: leads out of the store's folder, to {path.resolve()}: not read")
+    found = Path(os.path.realpath(path))  # where a link leads in a circle, resolve() would fail
+    if path.is_symlink() and not found.is_relative_to(folder.resolve()):
+        raise StoreError(f"{path}: leads out of the store's folder, to {found}: not read")
     return path
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -65,7 +66,7 @@ def beside(folder: Path, place: str | Path) -> Path:
     Raises:
         ValueError: The place is elsewhere.
     """
-    around, found = folder.resolve().parent, (folder / place).resolve()
+    around, found = folder.resolve().parent, Path(os.path.realpath(folder / place))
     if not found.is_relative_to(around):
         raise ValueError(
             f"{folder}: its activations are said to be in {found}, outside of {around}: not read; "

@@ -448,3 +448,38 @@ class TestModelWindow:
     def test_the_padding_index_of_published_roberta_models(self):
         model = tiny("roberta", pad_token_id=1)
         assert model_window(wordpiece(), model) == 38  # of the real ones: 512 of 514
+
+
+any_words = st.lists(
+    st.text("abcd", min_size=1, max_size=9)
+    | st.sampled_from(["\u200d", "\u0301", "\x00", "é", "A", "🙂", "ab\u0301", "a\u200db", "x"])
+    | st.text(st.characters(exclude_characters=" "), min_size=1, max_size=4),
+    min_size=1,
+    max_size=12,
+)
+TOKENIZERS = {"wordpiece": wordpiece(), "bytes": byte_bpe(), "metaspace": metaspace()}
+
+
+class TestAnyWords:
+    @pytest.mark.parametrize("name", TOKENIZERS)
+    @given(st.lists(any_words, min_size=1, max_size=3), st.sampled_from([None, 5, 6, 9, 16]))
+    def test_each_has_one_row_or_is_missing(self, name, sentences, window):
+        chunk = encode(sentences, TOKENIZERS[name], window, "mean")
+        count = sum(map(len, sentences))
+        assert chunk.rows + len(set(chunk.missing)) == count
+        assert sorted(set(chunk.missing)) == chunk.missing
+        assert all(0 <= unit < count for unit in chunk.missing)
+        rows = readings(chunk)
+        assert all(rows)
+        assert [sum(share for _, share in row) for row in rows] == pytest.approx([1] * chunk.rows)
+
+    @pytest.mark.parametrize("name", TOKENIZERS)
+    @given(any_words, st.sampled_from([5, 6, 9, 16]), st.sampled_from(["first", "last", "mean"]))
+    def test_windows_change_no_reading(self, name, words, window, pooling):
+        """The tokens of each word, by comparing characters one by one in the text in one piece."""
+        tokenizer = TOKENIZERS[name]
+        whole = [tokens for tokens in brute_force_tokens(tokenizer, words) if tokens]
+        kept = {"first": slice(1), "last": slice(-1, None), "mean": slice(None)}[pooling]
+        chunk = encode([words], tokenizer, window, pooling)
+        assert tokens_read(chunk) == [tokens[kept] for tokens in whole]
+        assert all(len(piece.token_ids) <= window for piece in chunk.windows)

@@ -43,6 +43,9 @@ def assert_harmless(folder, printed):
                     is_number = cell.lstrip("-").replace(".", "").replace("e-", "").isdecimal()
                     assert is_number or not cell.startswith(FORMULA), (path, cell)
     assert all(character.isprintable() or character == "\n" for character in printed)
+    for path in folder.glob("**/*.html"):
+        page = path.read_text(encoding="utf-8")
+        assert not [text for text in (*LABELS, *WORDS) if "<" in text and text in page]
 
 
 @pytest.mark.filterwarnings("ignore:Glyph")
@@ -54,6 +57,7 @@ def test_analyze_with_every_answer(analyze, corpora, tmp_path):
     )
     assert status == 0, said
     assert_harmless(tmp_path / "out", printed + said)
+    assert (tmp_path / "out/report.html").is_file()
     ranking = read_csv(tmp_path / "out/ranking.csv")
     assert {f"salience:{label}" for label in LABELS} <= set(ranking.columns)
 
