@@ -195,7 +195,7 @@ class TestStores:
     def test_links_lead_nowhere_else(self, store, tmp_path, file):
         elsewhere = shutil.move(store / file, tmp_path / "elsewhere")
         (store / file).symlink_to(elsewhere)
-        with pytest.raises(StoreError, match=f"{file}: leads out of the store's folder"):
+        with pytest.raises(StoreError, match=f"{file}: leads out of its folder"):
             ActivationStore.open(store)
         shutil.move(elsewhere, store / "inside")
         (store / file).unlink()
@@ -216,7 +216,7 @@ class TestStores:
     def test_devices_and_system_files(self, store, name):
         (store / "corpus.json").unlink()
         (store / "corpus.json").symlink_to(name)
-        with pytest.raises(StoreError, match="leads out of the store's folder"):
+        with pytest.raises(StoreError, match="leads out of its folder"):
             ActivationStore.open(store)
 
     @pytest.mark.parametrize(
@@ -409,6 +409,14 @@ class TestStudies:
         command[-1] += str(study / "tags")
         said = refused(capsys, *command, "--task", "probe", "--class", "a")
         assert "its activations are said to be in" in said
+
+    @pytest.mark.parametrize("file", ["results.json", "probe.safetensors", "ranking.safetensors"])
+    def test_links_to_files_elsewhere(self, study, file, capsys):
+        self.results(study)
+        elsewhere = shutil.move(study / file, study.parent / "elsewhere")
+        (study / file).symlink_to(elsewhere)
+        command = ["ablate", study, "--model", "x", "--corpus", "x", "--task", "probe"]
+        assert f"{file}: leads out of its folder" in refused(capsys, *command, "--class", "a")
 
     def test_activations_beside_it_are(self, study, store, capsys):
         self.results(study, stores={"train": "../store", "test": "../store"})

@@ -126,7 +126,7 @@ class StoreIndex:
 
 
 def inside(folder: Path, name: str) -> Path:
-    """A file of a store, which is only followed as far as the store's own folder.
+    """A file of a store or a study: where it is a link, that may lead no further than its folder.
 
     Raises:
         StoreError: The file is a link that leads out of the folder.
@@ -134,7 +134,7 @@ def inside(folder: Path, name: str) -> Path:
     path = folder / name
     found = Path(os.path.realpath(path))  # where a link leads in a circle, resolve() would fail
     if path.is_symlink() and not found.is_relative_to(folder.resolve()):
-        raise StoreError(f"{path}: leads out of the store's folder, to {found}: not read")
+        raise StoreError(f"{path}: leads out of its folder, to {found}: not read")
     return path
 
 

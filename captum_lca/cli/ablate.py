@@ -8,7 +8,7 @@ from pathlib import Path
 from captum_lca.ablation import Replacement, Resampled, neuron_means
 from captum_lca.activations import ActivationStore
 from captum_lca.activations.loading import HEADS, load_model
-from captum_lca.activations.store_index import INDEX_FILE
+from captum_lca.activations.store_index import INDEX_FILE, inside
 from captum_lca.analysis import model_effects
 from captum_lca.analysis.model_effects import AT
 from captum_lca.cli.analyze import settings_of
@@ -120,7 +120,7 @@ def run(options: argparse.Namespace) -> None:
 def _study(folder: Path) -> tuple[LinearProbe, NeuronRanking, str]:
     """The probe of a study, its ranking, and the name of its property."""
     files = (RESULTS_FILE, "probe.safetensors", "ranking.safetensors")
-    results, probe, ranking = (folder / name for name in files)
+    results, probe, ranking = (inside(folder, name) for name in files)
     if missing := [name for name in files if not (folder / name).is_file()]:
         raise ValueError(f"{folder}: no study of analyze: there is no {missing[0]}")
     study = study_of(folder)

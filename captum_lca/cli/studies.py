@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from captum_lca.activations.store_index import inside
 from captum_lca.json_text import parsed
 
 RESULTS_FILE = "results.json"
@@ -30,9 +31,9 @@ def study_of(folder: Path) -> StudyRecord | None:
     """The study in a folder; None if ``analyze`` wrote none for one property there.
 
     Raises:
-        ValueError: ``results.json`` is not JSON.
+        ValueError: ``results.json`` is not JSON, or a link that leads out of the folder.
     """
-    path = folder / RESULTS_FILE
+    path = inside(folder, RESULTS_FILE)
     content = parsed(path.read_bytes(), path) if path.is_file() else {}
     subject, stores, settings = (
         content.get(key) if isinstance(content, dict) else None
