@@ -109,6 +109,12 @@ def concept_vectors(probe: LinearProbe, layer: str | None = None) -> Tensor:
 
     Raises:
         ValueError: No such layer.
+
+    Examples::
+
+        >>> from captum_lca.concepts import concept_vectors
+        >>> concept_vectors(probe, "encoder.layer.1").shape
+        torch.Size([14, 384])
     """
     directions = probe.weight / probe.scale
     return directions if layer is None else directions[:, probe.layout.slice(layer)]

@@ -102,7 +102,7 @@ nitpick_ignore_regex = [
     (r"py:.*", rf"({OTHERS})\..*"),
     (r"py:class", rf"{WORDS}|Axes|Tensor|TypeAliasForwardRef"),
     (r"py:class", "Activations|Inputs|Labels|NeuronSelector|Target"),
-    (r"py:class", r"captum_lca\.(activations\.store(_index)?|probed_layers)\.[A-Z]\w*"),
+    (r"py:class", r"captum_lca\.(activations\.store(_index)?|notebook|probed_layers)\.[A-Z]\w*"),
     (r"py:(class|exc)", r"\"balanced\"|NotFittedError|tuple\[str"),
 ]
 

@@ -5,7 +5,13 @@ from pathlib import Path
 TUTORIALS = (
     "part_of_speech",
     "own_concept",
+    "beside_captum",
+    "ablation_in_the_model",
+    "few_and_redundant",
     "fine_tuning",
+    "architectures",
+    "languages",
+    "scaling_out",
 )
 
 

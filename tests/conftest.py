@@ -30,6 +30,7 @@ EXAMPLE_FILES = {
     "small.txt": "Emma NNP B-NP B-PER\nsings VBZ B-VP O\n. . O O\n",
     "small.words": "She sings .\n",
     "small.tags": "PRON VERB PUNCT\n",
+    "small.tone": "statement\n",
 }
 
 

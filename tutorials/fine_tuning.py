@@ -99,12 +99,12 @@ print(f"    by chance {found.overlap.expected:.2f}")
 _ = found.plot()
 
 # %%
-# **How to read it.** Left, how many of the salient neurons each layer holds before and after;
-# whiskers are 95 % intervals over halves of the sentences. Right, how well each layer alone
-# knows the label. A shift below 0 is towards the input, above 0 towards the output; an interval
-# that holds 0 means that no movement was seen. The overlap says how many top neurons are still
-# the same: more than by chance, but two samples of text for *one* model don't overlap fully
-# either.
+# **How to read it.** The bars are how many of the salient neurons each layer holds before and
+# after; whiskers are 95 % intervals over halves of the sentences. The table has, layer by
+# layer, how well the layer alone knows the label. A shift below 0 is towards the input, above 0
+# towards the output; an interval that holds 0 means that no movement was seen. The overlap says
+# how many top neurons are still the same: more than by chance, but two samples of text for
+# *one* model don't overlap fully either.
 #
 # One run with one seed is one fine-tuning. Others may end elsewhere, and the interval doesn't
 # know them.

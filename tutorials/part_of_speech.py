@@ -104,8 +104,8 @@ _ = neuron_responses(store, neuron, count=8).plot(ax=axes[1])
 # %%
 # **How to read it.** Left, the neuron's activations at verbs, nouns and determiners: the more
 # apart they are, the more this one neuron tells. Right, the words that move it most, up and
-# down. If the histograms overlap, the neuron helps only together with others: that is the usual
-# case.
+# down. A neuron can stand for verbs by being low at them: then the probe's weight is negative.
+# If the histograms overlap, the neuron helps only together with others: that is the usual case.
 #
 # What do verb neurons say of one sentence?
 # -----------------------------------------

@@ -45,6 +45,9 @@ def ablating(
         positions: Where; True: there. Shape (batch, tokens), of every batch that is run in the
             context, or (1, tokens). None: everywhere. See :func:`all_but_first`.
 
+    Returns:
+        A context manager, of which ``as`` gives nothing.
+
     Raises:
         ValueError: At the start: an id outside the layout, a layer that is not in the model,
             or values that are not one per neuron. While the model runs: a layer of another width
@@ -101,6 +104,9 @@ def ablated_output(
         positions: Where.
         **named_inputs: For the model, by name.
 
+    Returns:
+        What ``model(*inputs, **named_inputs)`` returns.
+
     Examples::
 
         >>> from captum_lca.ablation import ablated_output
@@ -125,6 +131,12 @@ def all_but_first(attention_mask: Tensor) -> Tensor:
 
     Returns:
         The same shape, bool.
+
+    Examples::
+
+        >>> from captum_lca.ablation import all_but_first
+        >>> all_but_first(torch.tensor([[1, 1, 1, 0], [0, 1, 1, 1]])).int().tolist()
+        [[0, 1, 1, 0], [0, 0, 1, 1]]
     """
     return attention_mask.bool() & (attention_mask.long().cumsum(-1) > 1)
 

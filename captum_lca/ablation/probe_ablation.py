@@ -120,6 +120,13 @@ def ablated(probe: LinearProbe, neurons: Iterable[int] | Tensor, baseline: str) 
 
     Raises:
         ValueError: An id outside the layout, or an unknown baseline.
+
+    Examples::
+
+        >>> from captum_lca.ablation import ablated
+        >>> silent = ablated(probe, ranking.top(20), "mean")
+        >>> bool(silent.weight[:, ranking.top(20)].any())
+        False
     """
     ids = as_neuron_ids(neurons, probe.layout).to(probe.weight.device)
     if baseline not in ("mean", "zero"):
@@ -170,6 +177,18 @@ def ablate_probe(
     Raises:
         ValueError: An unknown baseline or action, a count that leaves nothing, a ranking of other
             neurons, or no ``train`` where it is needed.
+
+    Examples::
+
+        >>> from captum_lca.ablation import ablate_probe
+        >>> labels = test_corpus.labels["upos"]
+        >>> found = ablate_probe(probe, ranking, test_store, labels, draws=1, progress=False)
+        >>> top, random = (
+        ...     found.find(action="keep", choice=choice, neurons=538, baseline="mean").score
+        ...     for choice in ("top", "random")
+        ... )
+        >>> top > random
+        True
     """
     sizes = _checked_counts(counts, ranking)
     _check_known(baselines, BASELINES, "baseline")

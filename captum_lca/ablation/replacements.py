@@ -69,6 +69,15 @@ class Resampled:
 
     Raises:
         ValueError: No row is left, or ``of`` without labels.
+
+    Examples::
+
+        >>> from captum_lca.ablation import Resampled, ablated_output
+        >>> rows = Resampled(store, seed=0)
+        >>> top = ranking.top(20)
+        >>> output = ablated_output(model, top, probe.layout, input_ids=input_ids, by=rows)
+        >>> output.last_hidden_state.shape == (*input_ids.shape, 384)
+        True
     """
 
     def __init__(

@@ -152,6 +152,21 @@ def base_model(model: nn.Module) -> nn.Module:
     """The model without its head, as it is before it is compiled or made parallel.
 
     Of an encoder-decoder, the encoder.
+
+    Args:
+        model: With or without a head.
+
+    Returns:
+        A part of the model, or the model itself; not a copy.
+
+    Raises:
+        ValueError: The model is not a torch module.
+
+    Examples::
+
+        >>> from captum_lca.activations import base_model
+        >>> base_model(model) is model                    # it has no head
+        True
     """
     if not isinstance(model, nn.Module):
         raise ValueError(f"a model must be a torch module; found {type(model).__name__}")

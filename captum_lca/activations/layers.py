@@ -61,6 +61,12 @@ def resolve_layers(model: nn.Module, layers: object = "hidden") -> tuple[ModelLa
     Raises:
         ValueError: A name or module is not in the model; or of a shortcut: the model has no blocks
             to find, spreads them over several lists, or has an encoder and a decoder.
+
+    Examples::
+
+        >>> from captum_lca.activations import resolve_layers
+        >>> [layer.name for layer in resolve_layers(model, ["embeddings", "encoder.layer.[45]"])]
+        ['embeddings', 'encoder.layer.4', 'encoder.layer.5']
     """
     if isinstance(layers, str) or not isinstance(layers, Sequence | nn.ModuleList):
         layers = [layers]
@@ -82,8 +88,17 @@ def layers_of(forward_func: Callable[..., Any], layers: Any) -> tuple[ModelLayer
         forward_func: The model, what :func:`unwrapped` finds it in, or a function.
         layers: As for :func:`resolve_layers`; of a function: modules.
 
+    Returns:
+        The layers in the order given.
+
     Raises:
         ValueError: As for :func:`resolve_layers`, or a name in a function.
+
+    Examples::
+
+        >>> from captum_lca.activations import layers_of
+        >>> [layer.name for layer in layers_of(model, "encoder.layer.5")]
+        ['encoder.layer.5']
     """
     if isinstance(forward_func, nn.Module):
         return resolve_layers(unwrapped(forward_func), layers)

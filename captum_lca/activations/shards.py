@@ -15,7 +15,6 @@ from captum_lca.activations.store_index import (
     TENSOR_NAME,
     ShardEntry,
     StoreError,
-    inside,
     shard_name,
 )
 from captum_lca.files import sha256_of
@@ -80,7 +79,7 @@ def read_shard(folder: Path, number: int) -> Shard | None:
     Raises:
         StoreError: The file is truncated, or not what it was when it was written.
     """
-    path = inside(folder, shard_name(number))
+    path = folder / shard_name(number)
     if not path.is_file():
         return None
     try:

@@ -268,8 +268,17 @@ def as_store(activations: Activations, layout: NeuronLayout | None = None) -> Ac
         activations: Rows × neurons.
         layout: Where the neurons of a matrix sit.
 
+    Returns:
+        A store; no data is copied.
+
     Raises:
         ValueError: Neither a store nor a matrix, or a layout that is not the store's own.
+
+    Examples::
+
+        >>> from captum_lca.activations import as_store
+        >>> as_store(torch.zeros(4, 3)).layout
+        NeuronLayout(layers=('layer',), widths=(3,))
     """
     if isinstance(activations, Tensor | np.ndarray):
         return ActivationStore.from_tensor(activations, layout)

@@ -32,7 +32,16 @@ def shard_name(number: int) -> str:
 
 
 class StoreError(ValueError):
-    """A store on disk that can't be read: no store, incomplete, truncated or changed."""
+    """A store on disk that can't be read: no store, incomplete, truncated or changed.
+
+    Examples::
+
+        >>> from captum_lca import ActivationStore
+        >>> ActivationStore.open("no-such-store")
+        Traceback (most recent call last):
+        ...
+        captum_lca.activations.store_index.StoreError: no-such-store: ...
+    """
 
 
 @dataclass(frozen=True)

@@ -43,6 +43,14 @@ def evaluate_layers(
 
     Raises:
         ValueError: A layer did not run, ran more often than it says, or holds no tensor.
+
+    Examples::
+
+        >>> from captum_lca.activations import evaluate_layers, resolve_layers
+        >>> layers = resolve_layers(model, "hidden")
+        >>> tensors = evaluate_layers(model, input_ids, layers, additional_forward_args=mask)
+        >>> len(tensors), tensors[0].shape == (*input_ids.shape, 384)
+        (7, True)
     """
     taps = [nn.Identity() for _ in layers]
     with _tapped(layers, taps, stop_early) as seen:
@@ -102,7 +110,25 @@ def read_layers(
 
 @contextmanager
 def evaluating(*models: nn.Module) -> Iterator[None]:
-    """Within the context the models are in evaluation mode."""
+    """Within the context the models are in evaluation mode.
+
+    Args:
+        *models: Those that are in training mode return to it.
+
+    Returns:
+        A context manager, of which ``as`` gives nothing.
+
+    Examples::
+
+        >>> from captum_lca.activations import evaluating
+        >>> _ = model.train()
+        >>> with evaluating(model):
+        ...     model.training
+        False
+        >>> model.training
+        True
+        >>> _ = model.eval()
+    """
     was_training = [module for model in models for module in model.modules() if module.training]
     for model in models:
         model.eval()

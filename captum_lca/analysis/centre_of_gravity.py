@@ -65,6 +65,12 @@ def centre_shift(
 
     Raises:
         ValueError: Not as many halves of the one as of the other.
+
+    Examples::
+
+        >>> from captum_lca.analysis import centre_shift
+        >>> centre_shift(ranking, ranking).value
+        0.0
     """
     if len(before_resampled) != len(after_resampled):
         raise ValueError(

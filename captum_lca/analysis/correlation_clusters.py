@@ -115,7 +115,7 @@ class CorrelationClusters(NotebookTable):
         ax.margins(x=0.08)
         ax.set_xlabel("clusters (by threshold of 1 − |r|)")
         ax.set_ylabel(score_name(self.metric))
-        ax.legend(frameon=False, loc="lower right")
+        ax.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2)
         return ax
 
 

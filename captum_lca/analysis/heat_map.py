@@ -138,6 +138,9 @@ def heat_map(
         labels: One class per row of the store, or per word of its corpus, to show beside the words.
         probe: Whose predictions are shown beside the words.
 
+    Returns:
+        The words with the neuron's activations, in standard deviations from its mean.
+
     Raises:
         ValueError: No such neuron or sentence, a sentence without rows, a store without its words,
             labels that are misaligned, or numbers to predict instead of classes.

@@ -112,7 +112,13 @@ class LanguageComparison(NotebookTable):
             score = self.scores[row, column]
             colour = "black" if score > low + 0.55 * (high - low) else "white"
             ax.text(column, row, f"{score:.2f}", ha="center", va="center", color=colour)
-        ax.set_xticks(range(len(names)), [literal(name) for name in names])
+        ax.set_xticks(
+            range(len(names)),
+            [literal(name) for name in names],
+            rotation=30,
+            ha="right",
+            rotation_mode="anchor",
+        )
         ax.set_yticks(range(len(names)), [literal(name) for name in names])
         ax.set_xlabel("tested in")
         ax.set_ylabel("trained in")

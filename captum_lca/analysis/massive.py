@@ -60,6 +60,12 @@ def massive_activations(activations: Activations) -> MassiveActivations:
 
     Returns:
         The neurons, none in most encoders and a few in most decoders.
+
+    Examples::
+
+        >>> from captum_lca.analysis import massive_activations
+        >>> len(massive_activations(store).neurons)                 # an encoder
+        0
     """
     store = as_store(activations)
     own = torch.zeros(store.layout.size)

@@ -184,9 +184,23 @@ def model_effects(
         batch_tokens: Tokens that go through the model at once, padding included.
         progress: Show a bar of the batches done.
 
+    Returns:
+        One effect per class, choice of neurons, count, measure and group of words.
+
     Raises:
         ValueError: A class that the ranking or the corpus doesn't have, more neurons than there
             are, labels that don't match the corpus, or a model without a head.
+
+    Examples::
+
+        >>> from captum_lca.analysis import model_effects
+        >>> text, probed = test_corpus.select(range(10)), "encoder.layer.1"
+        >>> found = model_effects(
+        ...     model, tokenizer, text, text.labels["upos"], ranking, classes=["NOUN"], probe=probe,
+        ...     layers=[probed], activations=store, draws=1, resamples=50, progress=False
+        ... )
+        >>> found.task, sorted({effect.choice for effect in found.effects})
+        ('probe', ['bottom', 'random', 'top', 'top − random'])
     """
     if at not in AT:
         raise ValueError(f"at must be one of {AT}; found {at!r}")

@@ -135,7 +135,7 @@ class ModelComparison(NotebookTable):
         ax.set_ylim(bottom=0)
         ax.set_xlabel("relative depth (0: first layer, 1: last)")
         ax.set_ylabel("salient neurons / equal spread")
-        ax.legend(frameon=False)
+        ax.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1))
         return ax
 
 

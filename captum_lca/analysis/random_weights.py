@@ -96,6 +96,9 @@ def random_weights(
         progress: Show a bar of the models.
         **options: Further arguments of :func:`~captum_lca.extract`; activations stay in memory.
 
+    Returns:
+        Scores of the model and of its twins, on the held-out text.
+
     Raises:
         ValueError: No twin, an unknown property, or what extraction or the fit refuses.
 

@@ -249,6 +249,9 @@ def activation_histograms(
         neuron: Global id.
         bins: How many bins between the smallest and the largest activation.
 
+    Returns:
+        Counts in bins that all classes share.
+
     Raises:
         ValueError: No such neuron, no bins, misaligned labels, or numbers to predict.
 

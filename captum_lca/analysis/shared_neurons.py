@@ -102,6 +102,9 @@ def shared_neurons(
         count: How many top neurons of each. Neurons without salience are never taken: their order
             means nothing.
 
+    Returns:
+        The neurons, with the classes or rankings that have each of them at the top.
+
     Raises:
         ValueError: Fewer than two classes or rankings, rankings of other neurons, or a count that
             they don't have.

@@ -110,9 +110,21 @@ def study_property(
         device: Where the probe is fitted; default: CPU.
         progress: Show progress bars.
 
+    Returns:
+        The probe, its scores, the ranking and the ablation.
+
     Raises:
         ValueError: What the steps refuse. Labels unseen in training count as errors, with a
             warning.
+
+    Examples::
+
+        >>> from captum_lca.analysis import LabelledActivations, study_property
+        >>> train = LabelledActivations(store, corpus.labels["number"], corpus.words)
+        >>> test = LabelledActivations(test_store, test_corpus.labels["number"], test_corpus.words)
+        >>> study = study_property("number", train, test, draws=1, progress=False)
+        >>> study.scores.accuracy > study.scores.majority_accuracy
+        True
     """
     probe = fit_elastic_net(
         train.activations, train.labels, l1=l1, l2=l2, seed=seed, device=device

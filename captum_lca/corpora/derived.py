@@ -40,6 +40,9 @@ def suffix_rule(
             dropped. Default: ``ENGLISH_SUFFIXES``.
         otherwise (str, optional): Label of the words without any. Default: None, unlabelled.
 
+    Returns:
+        From a word to its label, for :meth:`~captum_lca.Corpus.derive`.
+
     Raises:
         ValueError: The inventory is empty, or holds an empty suffix.
 
@@ -70,6 +73,9 @@ def word_set(
         inside (str): Label of its words. Default: ``"yes"``.
         outside (str, optional): Label of all others. Default: ``"no"``.
 
+    Returns:
+        From a word to its label, for :meth:`~captum_lca.Corpus.derive`.
+
     Raises:
         ValueError: The set is empty, or a single string.
 
@@ -94,6 +100,9 @@ def pattern(
         inside (str): Label of the words that match. Default: ``"yes"``.
         outside (str, optional): Label of all others. Default: ``"no"``.
 
+    Returns:
+        From a word to its label, for :meth:`~captum_lca.Corpus.derive`.
+
     Raises:
         ValueError: The expression is not a valid regular expression.
 
@@ -114,6 +123,12 @@ def casing(word: str) -> str:
 
     A single capital letter ("A", "I") is ``title``, a word without cased letters ``none``.
 
+    Args:
+        word (str): Any word.
+
+    Returns:
+        One of the five.
+
     Examples:
         >>> [casing(word) for word in ("dog", "Rose", "NATO", "iPhone", "I", "12")]
         ['lower', 'title', 'upper', 'mixed', 'title', 'none']
@@ -130,6 +145,12 @@ def casing(word: str) -> str:
 
 def word_length(word: str) -> float:
     """Number of characters of a word: a numeric property.
+
+    Args:
+        word (str): Any word.
+
+    Returns:
+        The number, as a float.
 
     Examples:
         >>> word_length("house")

@@ -15,11 +15,19 @@ def read_sentences(path: Path) -> Corpus:
 
     Blank lines are left out.
 
+    Args:
+        path (str or path-like): The file, in UTF-8.
+
     Returns:
         The corpus, without labels.
 
     Raises:
         ValueError: The file has no words, or is not UTF-8.
+
+    Examples::
+
+        >>> read_sentences("small.words").words
+        ('She', 'sings', '.')
     """
     sentences = [line.split() for _, line in numbered_lines(path) if line.strip()]
     if not sentences:
@@ -37,6 +45,9 @@ def read_tagged(words_path: Path, labels_path: Path, property: str = "label") ->
         words_path (str or path-like): The words, in UTF-8.
         labels_path (str or path-like): The labels, one per word.
         property (str): Name of the property. Default: ``"label"``.
+
+    Returns:
+        The corpus, with the property in ``labels``.
 
     Raises:
         ValueError: A line has another number of labels than words, one file has more lines, or
@@ -80,6 +91,11 @@ def read_sentence_labels(
     Raises:
         ValueError: A sentence has no label or a label no sentence, or there are no words; the
             message names file and line.
+
+    Examples::
+
+        >>> read_sentence_labels("small.words", "small.tone", property="tone").sentence_labels
+        {'tone': ('statement',)}
     """
     sentences: list[list[str]] = []
     labels: list[str] = []

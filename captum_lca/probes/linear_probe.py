@@ -27,7 +27,13 @@ _NO_NUMBERS = ("loss", "class_rows")
 
 @dataclass(frozen=True)
 class FitReport:
-    """How a probe was fitted, and how close to the minimum it is."""
+    """How a probe was fitted, and how close to the minimum it is.
+
+    Examples::
+
+        >>> probe.report.converged, probe.report.rows == store.rows
+        (True, True)
+    """
 
     loss: str
     """``cross-entropy`` or ``squared error``."""

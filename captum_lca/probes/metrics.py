@@ -179,6 +179,13 @@ def score_classes(
 
     Raises:
         ValueError: Sequences of different length, or no labels.
+
+    Examples::
+
+        >>> from captum_lca.probes import score_classes
+        >>> scores = score_classes(["NOUN", "VERB"], ["NOUN", "NOUN"], majority="VERB")
+        >>> scores.accuracy, scores.majority_accuracy
+        (0.5, 0.0)
     """
     rows = _labelled_rows(predicted, labels)
     gold = np.array([labels[row] for row in rows], dtype=str)
@@ -215,6 +222,12 @@ def score_numbers(
 
     Raises:
         ValueError: Sequences of different length, no labels, or labels that are classes.
+
+    Examples::
+
+        >>> from captum_lca.probes import score_numbers
+        >>> score_numbers([1.0, 2.0, 3.0], [1.0, 2.0, 4.0]).rows
+        3
     """
     _check_length("predictions", predicted, labels)
     targets = _numbers("labels", labels)
@@ -248,6 +261,13 @@ def word_identity(words: Sequence[str], labels: Sequence[str | None]) -> Callabl
 
     Raises:
         ValueError: Sequences of different length, or no labels.
+
+    Examples::
+
+        >>> from captum_lca.probes import word_identity
+        >>> label_of = word_identity(["play", "play", "song"], ["VERB", "VERB", "NOUN"])
+        >>> label_of("song"), label_of("unseen")
+        ('NOUN', 'VERB')
     """
     _labelled_rows(words, labels)
     overall = Counter(label for label in labels if label is not None)

@@ -21,7 +21,14 @@ from captum_lca.rankings.weight_mass import weight_mass
 
 
 class RankingMethod(Protocol):
-    """Ranks the neurons of some activations by what they tell about the labels."""
+    """Ranks the neurons of some activations by what they tell about the labels.
+
+    Examples::
+
+        >>> from captum_lca.rankings import METHODS
+        >>> METHODS["anova_f"](store, corpus.labels["upos"], seed=0).method
+        'anova_f'
+    """
 
     def __call__(self, activations: Activations, labels: Labels, *, seed: int) -> NeuronRanking:
         """The ranking; ``seed`` is of whatever the method draws at random."""

@@ -19,7 +19,18 @@ TOP_SHARE = 0.05
 
 @dataclass(frozen=True)
 class Answer:
-    """What one question about a study found, ready to be written and printed."""
+    """What one question about a study found, ready to be written and printed.
+
+    Examples::
+
+        >>> from captum_lca.report import Answer, write_answer
+        >>> answer = Answer(
+        ...     "top", "the first five", {}, {"": ranking.to_frame().head()},
+        ...     lambda axes: ranking.plot(5, axes[0])
+        ... )
+        >>> sorted(answer.tables)
+        ['']
+    """
 
     name: str
     """Of its files."""

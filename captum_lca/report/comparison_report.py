@@ -21,6 +21,19 @@ def comparison_report(found: Answer, runs: Sequence[str] = ()) -> str:
     Args:
         found: Its name is that of a kind of comparison.
         runs: Names of what was compared.
+
+    Returns:
+        The text of the page.
+
+    Examples::
+
+        >>> from captum_lca.report import Answer
+        >>> answer = Answer(
+        ...     "models", "two models", {}, {"": ranking.to_frame().head()},
+        ...     lambda axes: ranking.plot(20, axes[0])
+        ... )
+        >>> comparison_report(answer, ["one", "another"]).startswith("<!doctype html>")
+        True
     """
     plots, tables = answer_parts(found)
     return render(

@@ -28,6 +28,12 @@ def write_csv(table: pd.DataFrame, path: Path) -> None:
     Args:
         table: Of numbers and text.
         path: The file; it is written aside and renamed.
+
+    Examples::
+
+        >>> write_csv(ranking.to_frame().head(), Path("ranking.csv"))
+        >>> len(read_csv("ranking.csv"))
+        5
     """
     safe = _changed(table, _guarded)
     write_aside(path, lambda aside: safe.to_csv(aside, index=False, lineterminator=LINE_END))
@@ -37,6 +43,20 @@ def read_csv(path: str | Path) -> pd.DataFrame:
     """A table that :func:`write_csv` wrote, its text as it was.
 
     Only an empty cell is a missing value: the words ``None`` and ``nan`` stay words.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The table.
+
+    Examples::
+
+        >>> write_csv(pd.DataFrame({"word": ["=1+1", "None"]}), Path("words.csv"))
+        >>> Path("words.csv").read_text(encoding="utf-8").splitlines()[1]
+        "'=1+1"
+        >>> read_csv("words.csv")["word"].tolist()
+        ['=1+1', 'None']
     """
     return _changed(pd.read_csv(path, keep_default_na=False, na_values=[""]), _unguarded)
 

@@ -23,6 +23,19 @@ def write_effects(effects: ModelEffects, folder: Path, settings: dict[str, Any])
         effects: What to write.
         folder: Where; made if it is not there, files of the same names are replaced.
         settings: What the results were made from; goes into the JSON as it is.
+
+    Examples::
+
+        >>> from pathlib import Path
+        >>> from captum_lca.analysis import model_effects
+        >>> text = test_corpus.select(range(5))
+        >>> effects = model_effects(
+        ...     model, tokenizer, text, text.labels["upos"], ranking, classes=["NOUN"], probe=probe,
+        ...     activations=store, draws=1, resamples=50, progress=False
+        ... )
+        >>> write_effects(effects, Path("runs/effects"), {"seed": 0})
+        >>> Path("runs/effects/report.html").is_file()
+        True
     """
     folder.mkdir(parents=True, exist_ok=True)
     table = effects.to_frame()

@@ -29,6 +29,20 @@ def effects_report(effects: ModelEffects) -> str:
 
     Args:
         effects: What was found.
+
+    Returns:
+        The text of the page.
+
+    Examples::
+
+        >>> from captum_lca.analysis import model_effects
+        >>> text = test_corpus.select(range(5))
+        >>> effects = model_effects(
+        ...     model, tokenizer, text, text.labels["upos"], ranking, classes=["NOUN"], probe=probe,
+        ...     activations=store, draws=1, resamples=50, progress=False
+        ... )
+        >>> effects_report(effects).startswith("<!doctype html>")
+        True
     """
     return render("effects.html", **_content(effects))
 

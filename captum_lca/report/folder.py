@@ -46,6 +46,16 @@ def write_study(
         sources: The activations behind the study; goes into ``results.json`` as it is.
         page: What :func:`study_report` made, if it was given the activations to read. Default: a
             report that says nothing of what neurons respond to.
+
+    Examples::
+
+        >>> from captum_lca.analysis import LabelledActivations, study_property
+        >>> train = LabelledActivations(store, corpus.labels["number"])
+        >>> test = LabelledActivations(test_store, test_corpus.labels["number"])
+        >>> study = study_property("number", train, test, draws=1, progress=False)
+        >>> write_study(study, Path("runs/number"), {"seed": 0})
+        >>> sorted(path.name for path in Path("runs/number").glob("*.safetensors"))
+        ['probe.safetensors', 'ranking.safetensors']
     """
     folder.mkdir(parents=True, exist_ok=True)
     top = top_count(study)
@@ -74,6 +84,16 @@ def write_comparison(found: Answer, folder: Path, settings: dict[str, Any]) -> N
         found: What to write.
         folder: Where; made if it is not there, files of the same names are replaced.
         settings: What the results were made from; goes into the JSON as it is.
+
+    Examples::
+
+        >>> answer = Answer(
+        ...     "models", "two models", {}, {"": ranking.to_frame().head()},
+        ...     lambda axes: ranking.plot(20, axes[0])
+        ... )
+        >>> write_comparison(answer, Path("runs/compared"), {"seed": 0})
+        >>> Path("runs/compared/models.json").is_file()
+        True
     """
     folder.mkdir(parents=True, exist_ok=True)
     results = finite({"settings": settings, "comparison": found.name, **found.summary})
@@ -85,7 +105,22 @@ def write_comparison(found: Answer, folder: Path, settings: dict[str, Any]) -> N
 
 
 def write_answer(answer: Answer, folder: Path) -> None:
-    """Write the tables of an answer as CSV, and its plots as PNG."""
+    """Write the tables of an answer as CSV, and its plots as PNG.
+
+    Args:
+        answer: What to write.
+        folder: Where; it is there already.
+
+    Examples::
+
+        >>> answer = Answer(
+        ...     "models", "two models", {}, {"": ranking.to_frame().head()},
+        ...     lambda axes: ranking.plot(20, axes[0])
+        ... )
+        >>> write_answer(answer, Path("."))
+        >>> Path("models.csv").is_file(), Path("models.png").is_file()
+        (True, True)
+    """
     for part, table in answer.tables.items():
         write_csv(table, folder / (f"{answer.name}-{part}.csv" if part else f"{answer.name}.csv"))
     width, height = answer.size

@@ -14,7 +14,23 @@ LINE = 100
 
 
 def study_table(study: PropertyStudy) -> str:
-    """The study's headline: scores, layers of the top neurons, ablation."""
+    """The study's headline: scores, layers of the top neurons, ablation.
+
+    Args:
+        study: What is told.
+
+    Returns:
+        Some lines.
+
+    Examples::
+
+        >>> from captum_lca.analysis import LabelledActivations, study_property
+        >>> train = LabelledActivations(store, corpus.labels["number"])
+        >>> test = LabelledActivations(test_store, test_corpus.labels["number"])
+        >>> study = study_property("number", train, test, draws=1, progress=False)
+        >>> print(study_table(study).splitlines()[0])
+        number
+    """
     report = study.probe.report
     nonzeros = report.nonzeros if report else int(study.probe.weight.count_nonzero())
     top = top_count(study)
@@ -42,7 +58,24 @@ def study_table(study: PropertyStudy) -> str:
 
 
 def search_table(search: PenaltySearch | CrossValidation) -> str:
-    """The scores of a search for penalties, from strong to weak, and its choice."""
+    """The scores of a search for penalties, from strong to weak, and its choice.
+
+    Args:
+        search: What is told.
+
+    Returns:
+        Some lines.
+
+    Examples::
+
+        >>> from captum_lca.analysis import cross_validate_penalties
+        >>> labels = corpus.labels["number"]
+        >>> search = cross_validate_penalties(
+        ...     store, labels, [1e-2], [1e-4], folds=2, progress=False
+        ... )
+        >>> "cross-validation" in search_table(search)
+        True
+    """
     table = search.to_frame()
     scores = score_map(table)
     edges = [

@@ -17,6 +17,13 @@ class ElasticNet:
 
     Raises:
         ValueError: A strength is negative, infinite or not a number.
+
+    Examples::
+
+        >>> from captum_lca.probes import ElasticNet, fit_probe
+        >>> probe = fit_probe(store, corpus.labels["number"], ElasticNet(1e-2, 1e-4))
+        >>> bool((probe.weight == 0).any())
+        True
     """
 
     l1: float

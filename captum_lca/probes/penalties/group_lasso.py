@@ -23,6 +23,14 @@ class GroupLasso:
 
     Raises:
         ValueError: The strength is negative, infinite or not a number.
+
+    Examples::
+
+        >>> from captum_lca.probes import GroupLasso
+        >>> weight = torch.tensor([[3.0, 0.1], [4.0, 0.0]])  # outputs × neurons
+        >>> GroupLasso(1.0).prox(weight, step=1.0)           # a neuron is in for all, or out
+        tensor([[2.4000, 0.0000],
+                [3.2000, 0.0000]])
     """
 
     group: float

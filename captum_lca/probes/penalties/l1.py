@@ -20,6 +20,12 @@ class L1:
 
     Raises:
         ValueError: The strength is negative, infinite or not a number.
+
+    Examples::
+
+        >>> from captum_lca.probes import L1
+        >>> L1(0.5).prox(torch.tensor([2.0, -0.3]), step=1.0)
+        tensor([1.5000, -0.0000])
     """
 
     l1: float

@@ -15,6 +15,12 @@ class L2:
 
     Raises:
         ValueError: The strength is negative, infinite or not a number.
+
+    Examples::
+
+        >>> from captum_lca.probes import L2
+        >>> L2(0.5).prox(torch.tensor([2.0, -0.3]), step=1.0)  # shrinks, and zeroes none
+        tensor([ 1.0000, -0.1500])
     """
 
     l2: float
