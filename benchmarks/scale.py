@@ -227,7 +227,7 @@ over rows are those of all ranks. In Python the same happens within a group:
 
 Rows are summed in groups that do not depend on the number of ranks, and which rows the solver looks
 at closely depends on their numbers alone: any number of ranks takes the same steps. What is left is
-rounding, as between one thread and two.
+rounding, as between one thread and two: neurons of next to equal salience may change places.
 
 ## Measured
 
@@ -240,19 +240,25 @@ by one rank on one core. The machine has two cores, and several other programs w
 them: the seconds are no measure of what a second rank brings."""
 PROJECTION = """## A billion words of a 70-billion-parameter model
 
-Nobody has run this: it is arithmetic from the figures above. Assumed: {layers} layers × {width:,} =
-{neurons:,} neurons, {classes} classes; {nodes} machines, each with a rank of {cores} cores,
-{memory_gib} GiB allowed for activations, its part of the store on its own disks at {disk_gb} GB/s,
-and a network of {network_gb} GB/s. CPU cores as those above, as fast as they were in that run; GPUs
-would be fed no faster by the disks. As many steps as the million words took, {steps}. All machines
-alike, none failing."""
-LIMITS = """A fit reads the store {passes} times; on fewer layers, or on a sample of the words, it
-takes that share of the hours. What does not shrink with more machines: the
-labels and their numbers, which every rank holds for all words (the list that is given, and about
-{label_bytes} bytes a word on top while they are numbered), the model that rank 0 minimises in every
-step, and the rows of the curvature sample that `memory` allows: {sample:,} of these neurons in
-{memory_gib} GiB, where the measured fits had several thousand; steps may then gain less, and there
-may be more of them. NCCL on GPUs is used where tensors are on GPUs, and was not run here."""
+Nobody has run this: it is arithmetic from the figures above, for {neurons:,} neurons ({layers}
+layers × {width:,}) and {classes} classes. Assumed:
+
+- {nodes} machines, alike, none failing; on each one rank with {cores} cores as fast as those above
+  were, and {memory_gib} GiB allowed for activations;
+- each machine's part of the store on its own disks, at {disk_gb} GB/s, and a network of
+  {network_gb} GB/s;
+- for the extraction {gpus} GPUs on each machine at {gpu_flops:.0e} operations a second, and 1.3
+  tokens a word;
+- as many steps of the solver as the longest of the fits above took: {steps}."""
+LIMITS = """Disks decide: a fit reads the store {passes} times. On some layers, or a sample of the
+words, it takes that share of the hours. GPUs would shorten what takes {compute:.0f} minutes
+here, not the reading; tensors on GPUs go through NCCL, which was not run for this page.
+
+What more machines do not shrink: the labels, which every rank holds for all words, beside the
+corpus itself (numbering them takes the most, and only then); the model of the loss, which rank 0
+alone minimises in every step; and the curvature sample, which `memory` bounds to {sample:,} rows of
+so many neurons, where the fits above had several thousand: steps may gain less, and there may be
+more of them."""
 CLUSTER = {
     "words": 10**9,
     "layers": 80,
@@ -263,6 +269,8 @@ CLUSTER = {
     "memory_gib": 16,
     "disk_gb": 6,
     "network_gb": 12.5,
+    "gpus": 8,
+    "gpu_flops": 3e14,
 }
 """The assumptions of the projection."""
 
@@ -295,10 +303,11 @@ def projection(results: dict) -> str:
     size = results["sizes"][-1]
     found = list(size["runs"].values())[-1]
     c = CLUSTER
-    neurons, steps = c["layers"] * c["width"], found["steps"]
+    neurons = c["layers"] * c["width"]
+    steps = max(one["steps"] for each in results["sizes"] for one in each["runs"].values())
     store = 2 * c["words"] * neurons
     passes = 2 * steps + 1
-    rate = 2 * steps * size["words"] * size["neurons"] / found["pass_seconds"] / 2
+    rate = 2 * found["steps"] * size["words"] * size["neurons"] / found["pass_seconds"] / 2
     disk = store / (c["nodes"] * c["disk_gb"] * 1e9)
     compute = c["words"] * neurons / (c["nodes"] * c["cores"] * rate)
     memory = c["memory_gib"] * 2**30
@@ -319,11 +328,22 @@ def projection(results: dict) -> str:
     numbers = 24 * c["words"]
     held = memory + logits + numbers + 10 * 4 * coefficients
     hours = passes * max(disk, compute) / 3600
+    flops = 2 * 70e9 * 1.3 * c["words"]
+    extraction = flops / (c["nodes"] * c["gpus"] * c["gpu_flops"])
     rows = [
+        (
+            "extraction, the model",
+            f"2 × 70 · 10⁹ × 1.3 × {c['words']:,} operations ÷ ({c['nodes']} × {c['gpus']} × "
+            f"{c['gpu_flops']:.0e})",
+            f"{extraction / 60:.0f} min",
+        ),
         ("store on disk", f"2 bytes × {c['words']:,} × {neurons:,}", f"{store / 1e15:.2f} PB"),
-        ("one rank's part", f"÷ {c['nodes']}", f"{store / c['nodes'] / 1e12:.1f} TB"),
-        ("passes a fit", f"2 × {steps} steps + 1 for mean and scale", str(passes)),
-        ("reading, a pass", f"÷ ({c['nodes']} × {c['disk_gb']} GB/s)", f"{disk / 60:.0f} min"),
+        ("one machine's part", f"÷ {c['nodes']}", f"{store / c['nodes'] / 1e12:.1f} TB"),
+        (
+            "reading or writing it once",
+            f"÷ ({c['nodes']} × {c['disk_gb']} GB/s)",
+            f"{disk / 60:.0f} min",
+        ),
         (
             "computing, a pass",
             f"÷ ({c['nodes']} × {c['cores']} cores × {rate / 1e9:.2f} · 10⁹ activations a second "
@@ -348,17 +368,21 @@ def projection(results: dict) -> str:
             f"{held / 1e9:.0f} GB",
         ),
         (
+            "memory a rank, while labels are numbered",
+            f"{label_bytes} bytes a word, as measured, × {c['words']:,}",
+            f"{label_bytes * c['words'] / 1e9:.0f} GB",
+        ),
+        (
             "a fit",
-            f"{passes} passes, of which the slower of reading and computing",
+            f"2 × {steps} steps + 1 for mean and scale = {passes} passes, each as long as the "
+            f"slower of reading and computing",
             f"{hours:.0f} h",
         ),
     ]
     text = PROJECTION.format(neurons=neurons, steps=steps, **c)
     lines = ["| what | arithmetic | result |", "| --- | --- | --- |"]
     lines += [f"| {' | '.join(row)} |" for row in rows]
-    limits = LIMITS.format(
-        passes=passes, label_bytes=label_bytes, sample=sample, memory_gib=c["memory_gib"]
-    )
+    limits = LIMITS.format(passes=passes, compute=compute / 60, sample=sample)
     return "\n\n".join([text, "\n".join(lines), limits])
 
 
