@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -192,5 +193,6 @@ class NeuronRows:
         )
 
 
-def _rounded(values: torch.Tensor) -> list[float]:
-    return [float(f"{value:.4g}") for value in values.tolist()]
+def _rounded(values: torch.Tensor) -> list[float | None]:
+    """With four digits; None for infinity, which JSON doesn't have."""
+    return [float(f"{value:.4g}") if math.isfinite(value) else None for value in values.tolist()]

@@ -99,6 +99,14 @@ def test_a_ranking_without_orders_of_classes(study):
     assert "Classes × layers" in page
 
 
+def test_infinite_salience(study):
+    salience = study.ranking.salience.clone()
+    salience[study.ranking.order[0]] = float("inf")
+    page = study_report(replace(study, ranking=replace(study.ranking, salience=salience)))
+    assert data_of(page)["salience"][0] is None
+    assert ">∞</td>" in page
+
+
 @pytest.mark.parametrize("times", [1, 2])
 def test_ablation_in_the_model_joins_the_report(study, tmp_path, times):
     page = study_report(study)

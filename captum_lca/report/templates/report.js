@@ -34,6 +34,7 @@ const minus = text => text.replace("-", "−");
 const signed = (value, digits) => (value > 0 ? "+" : "") + minus(value.toFixed(digits));
 const readable = value => {
   const size = Math.abs(value);
+  if (size === Infinity) return "∞";
   if (value && (size < .001 || size >= 1e6)) return minus(value.toExponential(2));
   return minus(value.toLocaleString("en", digits(size < 10 ? 3 : 1)));
 };
@@ -97,7 +98,7 @@ function readNeurons(data) {
     return {
       id, layer, rank: place + 1,
       name: `${data.layers[layer]}\u00a0·\u00a0${id - data.starts[layer]}`,
-      salience: data.salience[place],
+      salience: data.salience[place] ?? Infinity,
       weight: data.weight[place],
       target: data.target[place],
       detail: data.details[id],
