@@ -78,6 +78,15 @@ def labelled_positions(
     if len(shape) == 1:
         placed = list(enumerate(labels))
     else:
+        if odd := [
+            n
+            for n, row in enumerate(labels)
+            if isinstance(row, str) or not isinstance(row, Sequence | Tensor)
+        ]:
+            raise ValueError(
+                f"labels must be one sequence per example, of a label per position; "
+                f"found {labels[odd[0]]!r} for example {odd[0]}"
+            )
         if too_long := [n for n, row in enumerate(labels) if len(row) > shape[1]]:
             raise ValueError(
                 f"example {too_long[0]} has {len(labels[too_long[0]])} labels for "

@@ -386,6 +386,8 @@ def test_wrong_inputs(lca, batch):
         (torch.zeros(40, 6, dtype=torch.long), r"labels have shape \(40, 6\)"),
         ([["a"] * 7] * 39, "labels for 39 examples; expected 40"),
         ([["a"] * 8] * 40, "example 0 has 8 labels for 7 positions"),
+        ([["a"], None] * 20, "one sequence per example, .*; found None for example 1"),
+        (["ab"] * 40, "one sequence per example, .*; found 'ab' for example 0"),
         (torch.zeros(40, 7, dtype=torch.long), "at least two classes"),
     ],
 )
