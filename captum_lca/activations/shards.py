@@ -15,6 +15,7 @@ from captum_lca.activations.store_index import (
     TENSOR_NAME,
     ShardEntry,
     StoreError,
+    inside,
     shard_name,
 )
 from captum_lca.files import sha256_of
@@ -79,7 +80,7 @@ def read_shard(folder: Path, number: int) -> Shard | None:
     Raises:
         StoreError: The file is truncated, or not what it was when it was written.
     """
-    path = folder / shard_name(number)
+    path = inside(folder, shard_name(number))
     if not path.is_file():
         return None
     try:

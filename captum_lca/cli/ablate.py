@@ -16,6 +16,7 @@ from captum_lca.cli.options import FORMATS, Parser, device, positive
 from captum_lca.cli.printing import is_watched, say
 from captum_lca.cli.studies import RESULTS_FILE, beside, study_of
 from captum_lca.corpora import read_corpus
+from captum_lca.files import locked, written_once
 from captum_lca.neurons import NeuronRanking
 from captum_lca.probes import LinearProbe
 from captum_lca.report import write_effects
@@ -105,7 +106,8 @@ def run(options: argparse.Namespace) -> None:
         progress=is_watched(),
     )
     out = Path(options.out or folder)
-    write_effects(effects, out, settings_of(options))
+    with locked(out), written_once():
+        write_effects(effects, out, settings_of(options))
     table = effects.to_frame()
     shown = table[(table["measure"] == "loss") & (table["words"] != "all")]
     columns = ["target", "neurons", "choice", "massive", "words", "change", "low", "high", "p"]

@@ -13,6 +13,7 @@ from captum_lca.cli.comparisons import KINDS
 from captum_lca.cli.options import Parser, penalty, share
 from captum_lca.cli.printing import say
 from captum_lca.cli.runs import Run, open_run
+from captum_lca.files import locked, written_once
 from captum_lca.report import write_comparison
 from captum_lca.report.folder import REPORT_FILE
 
@@ -46,7 +47,8 @@ def run(options: argparse.Namespace) -> None:
     kind = options.kind or kind_of(runs)
     check_comparable(runs, kind)
     found = KINDS[kind](runs, options)
-    write_comparison(found, Path(options.out), settings_of(options))
+    with locked(Path(options.out)), written_once():
+        write_comparison(found, Path(options.out), settings_of(options))
     say(f"{runs[0].subject}: {kind}")
     for number, one in enumerate(runs, start=1):
         say(f"  {number}: {one.name}")

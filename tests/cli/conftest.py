@@ -54,3 +54,10 @@ def analyze(folder, tmp_path, capsys):
         return status, *capsys.readouterr()
 
     return run
+
+
+@pytest.fixture
+def without_plots(monkeypatch):
+    """Pictures of one byte: drawing is most of the time."""
+    draw = lambda *_, **__: lambda path: path.write_bytes(b"-")  # noqa: E731
+    monkeypatch.setattr("captum_lca.report.folder.figure_of", draw)

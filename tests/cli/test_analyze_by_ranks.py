@@ -13,7 +13,7 @@ from captum_lca.cli import analyze, main
 
 
 @pytest.fixture
-def command(folder, tmp_path, monkeypatch):
+def command(folder, tmp_path, monkeypatch, without_plots):
     monkeypatch.chdir(tmp_path)
     texts = ["--train", str(folder / "train.json"), "--test", str(folder / "test.json")]
     command = ["analyze", *texts, "--model", str(folder / "model"), "--layers", "embeddings"]

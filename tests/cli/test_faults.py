@@ -133,6 +133,7 @@ def test_ctrl_c(command, write):
     check_it_goes_on(command)
 
 
+@pytest.mark.usefixtures("without_plots")
 def test_ctrl_c_in_analyze(folder, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     texts = ["--train", str(folder / "train.json"), "--test", str(folder / "test.json")]

@@ -31,13 +31,6 @@ def small_shards(monkeypatch):
     monkeypatch.setattr("captum_lca.activations.chunks.CHUNK_ROWS", (1, 150))
 
 
-@pytest.fixture
-def without_plots(monkeypatch):
-    """Pictures of one byte: drawing is most of the time."""
-    draw = lambda *_, **__: lambda path: path.write_bytes(b"-")  # noqa: E731
-    monkeypatch.setattr("captum_lca.report.folder.figure_of", draw)
-
-
 def run(place, *arguments):
     """Run a command in a process of its own, in a folder; its number."""
 
