@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
@@ -83,7 +84,7 @@ def write_aside(path: Path, write: Callable[[Path], object]) -> None:
         if isinstance(error, OSError) and error.errno is not None:
             raise OSError(error.errno, error.strerror, str(path)) from error
         raise
-    _to_disk(path.parent)
+    _folder_to_disk(path.parent)
     for paths in _records.get():
         paths.append(path)
 
@@ -132,9 +133,18 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def _to_disk(path: Path) -> None:
-    """Have the system put a file or a folder on the disk now."""
+    """Have the system put a file's content on the disk now."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _folder_to_disk(folder: Path) -> None:
+    """Have the system put the names in a folder on the disk now."""
+    try:
+        _to_disk(folder)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # not every file system can
+            raise

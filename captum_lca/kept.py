@@ -25,12 +25,16 @@ _folder: ContextVar[Path | None] = ContextVar("kept", default=None)
 
 
 @contextmanager
-def kept_in(folder: Path) -> Iterator[None]:
-    """Within the context, :func:`kept` writes what it makes to a folder, and finds it there.
+def kept_in(folder: str | Path) -> Iterator[None]:
+    """Within the context, fits are written to a folder, and taken from it if they are there.
+
+    A fit is another one if anything differs that decides it: rows, labels, penalty, neurons, seed,
+    where it starts. The folder may be deleted when all is done.
 
     Args:
         folder: Made if it is not there.
     """
+    folder = Path(folder)
 
     def prepare() -> None:
         folder.mkdir(parents=True, exist_ok=True)

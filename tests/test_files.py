@@ -9,6 +9,7 @@ import pytest
 import torch
 from forking import ended, forked
 
+from captum_lca import files
 from captum_lca.files import locked, remove_unfinished, write_aside, write_text
 from captum_lca.tensor_files import write_tensors
 
@@ -77,6 +78,23 @@ class TestWritingAside:
         write_tensors(tmp_path / "tensors", {"a": torch.zeros(1)}, {})
         first, second = (path.stat().st_mode for path in tmp_path.iterdir())
         assert first == second
+
+    @pytest.mark.parametrize("number", [errno.EINVAL, errno.EIO])
+    def test_file_systems_that_can_not_settle_folders(self, tmp_path, monkeypatch, number):
+        to_disk = files._to_disk
+
+        def settle(path):
+            if path.is_dir():
+                raise OSError(number, os.strerror(number))
+            to_disk(path)
+
+        monkeypatch.setattr(files, "_to_disk", settle)
+        if number == errno.EINVAL:
+            write_text(tmp_path / "file", "")
+        else:
+            with pytest.raises(OSError, match="Input/output error"):
+                write_text(tmp_path / "file", "")
+        assert (tmp_path / "file").exists()
 
 
 class TestUnfinished:

@@ -118,6 +118,10 @@ class RunFolder:
         found = content.get("format") if isinstance(content, dict) else None
         if found != RUN_FORMAT:
             raise ValueError(f"{path}: found format {found!r}, expected {RUN_FORMAT!r}")
+        fields = [content.get(key) for key in ("options", "inputs", "parts")]
+        sums = fields[-1].values() if isinstance(fields[-1], dict) else ()
+        if not all(isinstance(value, dict) for value in (*fields, *sums)):
+            raise ValueError(f"{path}: damaged record of a run; delete the folder")
         return content
 
     def _write(self) -> None:
@@ -139,21 +143,21 @@ class RunFolder:
 
     def _has(self, part: str, folder: Path) -> bool:
         sums: dict[str, str] = self._content["parts"].get(part, {})
-        if not sums or not all((self.folder / name).is_file() for name in sums):
+        files = {folder / Path(name).name: checksum for name, checksum in sums.items()}
+        if not files or not all(path.is_file() for path in files):
             return False
-        for name, checksum in sums.items():
-            if sha256_of(self.folder / name) != checksum:
+        for path, checksum in files.items():
+            if sha256_of(path) != checksum:
                 raise ValueError(
-                    f"{self.folder / name}: changed since it was written; delete it, and the next "
-                    f"run makes the results of {part!r} again"
+                    f"{path}: changed since it was written; delete it, and the next run makes the "
+                    f"results of {part!r} again"
                 )
         _forget(folder)
         return True
 
     def _complete(self, part: str, folder: Path, paths: Iterable[Path]) -> None:
         own = {path for path in paths if path.parent == folder and path.name not in GROWING}
-        names = {path.relative_to(self.folder).as_posix(): path for path in sorted(own)}
-        self._content["parts"][part] = {name: sha256_of(path) for name, path in names.items()}
+        self._content["parts"][part] = {path.name: sha256_of(path) for path in sorted(own)}
         self._write()
         _forget(folder)
 

@@ -83,6 +83,11 @@ def test_the_page_may_grow(tmp_path):
         ('{"format": "captum_lca.run/2"}', "found format 'captum_lca.run/2', expected '.*run/1'"),
         ("[]", "found format None"),
         ("{", r"run\.json: not JSON"),
+        ('{"format": "captum_lca.run/1", "options": {}}', "damaged record of a run"),
+        (
+            '{"format": "captum_lca.run/1", "options": {}, "inputs": {}, "parts": {"upos": []}}',
+            "damaged record of a run",
+        ),
     ],
 )
 def test_a_record_that_can_not_be_read(tmp_path, text, message):
@@ -95,4 +100,12 @@ def test_the_record_is_json(tmp_path):
     made(tmp_path)
     content = json.loads((tmp_path / RUN_FILE).read_text())
     assert content["options"] == {"l1": 0.1, "grid": [1, 2]}
-    assert list(content["parts"]["upos"]) == ["upos/results.json"]
+    assert list(content["parts"]["upos"]) == ["results.json"]
+
+
+def test_the_record_leads_nowhere_else(tmp_path):
+    made(tmp_path / "run")
+    (tmp_path / "secret").write_text("secret")
+    path = tmp_path / "run" / RUN_FILE
+    path.write_text(path.read_text().replace('"results.json"', '"../../secret"'))
+    assert made(tmp_path / "run")  # there is no file of that name in the folder
