@@ -58,6 +58,7 @@ def analyze(folder, tmp_path, capsys):
 
 @pytest.fixture
 def without_plots(monkeypatch):
-    """Pictures of one byte: drawing is most of the time."""
+    """Pictures and pages of one byte: drawing them is most of the time."""
     draw = lambda *_, **__: lambda path: path.write_bytes(b"-")  # noqa: E731
     monkeypatch.setattr("captum_lca.report.folder.figure_of", draw)
+    monkeypatch.setattr("captum_lca.report.folder.study_report", lambda *_, **__: "-")
