@@ -7,6 +7,8 @@ from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
 
+from transformers.utils import logging as transformers_logging
+
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))  # for tutorial_order, which has to be importable by name
 
@@ -33,7 +35,7 @@ source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
 myst_enable_extensions = ["deflist", "dollarmath", "fieldlist"]
 myst_heading_anchors = 3
 
-autodoc_default_options = {"members": True, "show-inheritance": True}
+autodoc_default_options = {"members": True}
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_type_aliases = {
@@ -42,6 +44,8 @@ autodoc_type_aliases = {
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
 python_use_unqualified_type_names = True
+
+transformers_logging.disable_progress_bar()  # in what the tutorials print
 
 sphinx_gallery_conf = {
     "examples_dirs": "../tutorials",

@@ -10,7 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from captum_lca import extract, fit_elastic_net, generate_corpus, rankings
+from captum_lca import NeuronRanking, extract, fit_elastic_net, generate_corpus, rankings
 from captum_lca.activations.loading import load_model
 from captum_lca.demo_model import demo_model_folder
 
@@ -70,9 +70,14 @@ stores = ["--train", runs / "two", "--test", runs / "test"]
 print(torchrun("analyze", *stores, "--property", "upos", "--out", runs / "study"))
 
 # %%
+# The folder holds what any ``analyze`` writes, to go on with in one process:
+
+_ = NeuronRanking.load(runs / "study" / "ranking.safetensors").plot(100)
+
+# %%
 # **How to read it.** The lines are those of any ``analyze``: the accuracy beside its baselines,
-# where the salient neurons sit, and the ablation. They do not depend on the number of
-# processes.
+# where the salient neurons sit (the bars; the line is an equal spread), and the ablation. They
+# do not depend on the number of processes.
 #
 # Less memory for the fit
 # -----------------------

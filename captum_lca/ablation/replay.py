@@ -37,7 +37,7 @@ def ablated_outputs(
 
     The same as :func:`ablated_output` for each group, without gradients, and faster the later the
     first of the groups' layers comes: what the model computes before it is computed once. See
-    :func:`replaying` for when it is not.
+    ``replaying`` for when it is not.
 
     Args:
         model: As for :func:`ablating`; in evaluation mode.

@@ -85,7 +85,7 @@ def layers_of(forward_func: Callable[..., Any], layers: Any) -> tuple[ModelLayer
     """The layers meant in a model, or in one that is only known as a function that runs it.
 
     Args:
-        forward_func: The model, what :func:`unwrapped` finds it in, or a function.
+        forward_func: The model, what ``unwrapped`` finds it in, or a function.
         layers: As for :func:`resolve_layers`; of a function: modules.
 
     Returns:

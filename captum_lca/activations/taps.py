@@ -140,7 +140,7 @@ def evaluating(*models: nn.Module) -> Iterator[None]:
 
 
 class TappedModel(nn.Module):
-    """A model in which one layer's tensor passes through a module of its own, the :attr:`tap`.
+    """A model in which one layer's tensor passes through a module of its own, its ``tap``.
 
     Captum's layer and neuron methods hook a module, and clone every element that it returns: they
     fail with AttributeError where one is None or a cache, and can't choose between the calls of a
