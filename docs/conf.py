@@ -46,6 +46,7 @@ napoleon_numpy_docstring = False
 python_use_unqualified_type_names = True
 
 transformers_logging.disable_progress_bar()  # in what the tutorials print
+transformers_logging.set_verbosity_error()
 
 sphinx_gallery_conf = {
     "examples_dirs": "../tutorials",

@@ -39,7 +39,15 @@ words_as_tokens = PreTrainedTokenizerFast(
 )
 torch.manual_seed(0)
 decoder = GPT2LMHeadModel(
-    GPT2Config(vocab_size=len(vocabulary), n_positions=64, n_embd=128, n_layer=4, n_head=4)
+    GPT2Config(
+        vocab_size=len(vocabulary),
+        n_positions=64,
+        n_embd=128,
+        n_layer=4,
+        n_head=4,
+        bos_token_id=None,
+        eos_token_id=None,
+    )
 )
 optimizer = torch.optim.AdamW(decoder.parameters(), lr=1e-3)
 decoder.train()
