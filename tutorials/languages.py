@@ -8,7 +8,7 @@ Run as a script, this takes your own model and treebanks:
 
 .. code-block:: bash
 
-python languages.py MODEL en=en_ewt-dev.conllu de=de_gsd-dev.conllu fr=fr_gsd-dev.conllu
+   python languages.py MODEL en=en_ewt-dev.conllu de=de_gsd-dev.conllu fr=fr_gsd-dev.conllu
 
 Without any, as on this page, it has a model that knows English only and a corpus in English
 only. So it makes do with stand-ins: two samples of English, which say what *one* language gives
