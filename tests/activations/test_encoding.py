@@ -453,7 +453,7 @@ class TestModelWindow:
 any_words = st.lists(
     st.text("abcd", min_size=1, max_size=9)
     | st.sampled_from(["\u200d", "\u0301", "\x00", "é", "A", "🙂", "ab\u0301", "a\u200db", "x"])
-    | st.text(st.characters(exclude_characters=" "), min_size=1, max_size=4),
+    | st.text(st.characters(codec="utf-8", exclude_characters=" "), min_size=1, max_size=4),
     min_size=1,
     max_size=12,
 )
