@@ -52,6 +52,7 @@ def read_corpus(path: str | PathLike[str], properties: Sequence[str]) -> Corpus:
 
     Raises:
         ValueError: As the format's reader does, or the properties are not written as it needs them.
+        FileNotFoundError: There is no such file.
 
     Examples:
         >>> read_corpus("small.conllu", ["upos", "word.casing"]).labels["word.casing"]
@@ -71,6 +72,8 @@ def read_corpus(path: str | PathLike[str], properties: Sequence[str]) -> Corpus:
 def _read_with(path: str, properties: list[str]) -> Corpus:
     if PARALLEL in path:
         return _read_parallel(path, properties)
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"{path}: no such file, nor a store that extract wrote")
     extension = Path(path).suffix.lower()
     if extension == ".conllu":
         return read_conllu(path, properties)

@@ -107,3 +107,9 @@ def test_labels_derived_from_words_in_any_format(folder: Path) -> None:
 def test_properties_that_do_not_fit(folder: Path, file: str, name: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         read_corpus(folder / file, [name])
+
+
+@pytest.mark.parametrize("name", ["gone", "gone.conllu", "gone.json", "."])
+def test_no_such_file(tmp_path, name):
+    with pytest.raises(FileNotFoundError, match="no such file, nor a store that extract wrote"):
+        read_corpus(tmp_path / name, ["upos"])
