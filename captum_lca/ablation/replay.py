@@ -36,11 +36,12 @@ def ablated_outputs(
     """What the model returns with each of several groups of neurons replaced in turn.
 
     The same as :func:`ablated_output` for each group, without gradients, and faster the later the
-    first of the groups' layers comes: what the model computes before it is computed once. See
-    ``replaying`` for when it is not.
+    first of the groups' layers comes: what the model computes before it is computed once, but for
+    modules that are given or return a cache, and in training or inference mode or with
+    DataParallel.
 
     Args:
-        model: As for :func:`ablating`; in evaluation mode.
+        model: As for :func:`ablating`.
         groups: Global ids of each group.
         layout: What they mean.
         *inputs: For the model.
