@@ -1,6 +1,7 @@
 # make demo   the whole method on a real model, in its own environment
 # make test   the tests; those of the reports in a browser are skipped without chromium or before:
 # make browser   what the tests in a browser need (chromium itself is the system's)
+# make test-slow   those that take minutes: analyses killed at many moments
 # make test-transformers4   the tests that run models, with transformers 4
 # make thorough   the tests of invariants with 10,000 examples each: hours on two cores
 # make fuzz   whatever reads files, fuzzed for SECONDS in all (ten minutes)
@@ -23,13 +24,16 @@ TRANSFORMERS4 ?= $(VENV)/transformers4
 MODEL_TESTS := tests/activations tests/ablation tests/test_architectures.py tests/test_lca.py \
 	tests/test_captum_methods.py tests/test_captum_machinery.py tests/test_ways_to_run.py
 
-.PHONY: demo test test-transformers4 thorough fuzz browser lint docs clean
+.PHONY: demo test test-slow test-transformers4 thorough fuzz browser lint docs clean
 
 demo: $(VENV)/.demo
 	$(BIN)/captum-lca demo --out runs/demo
 
 test: $(VENV)/.test
 	$(BIN)/python -m pytest
+
+test-slow: $(VENV)/.test
+	$(BIN)/python -m pytest -m slow
 
 test-transformers4: $(TRANSFORMERS4)/.installed
 	PYTHONPATH=$(TRANSFORMERS4) $(BIN)/python -m pytest $(MODEL_TESTS)
